@@ -1,0 +1,91 @@
+//! Every bound of the platform, by name.
+//!
+//! A bound that AWS documents has AWS's value; the page is
+//! <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html> unless another is named.
+
+use std::time::Duration;
+
+/// One MB as AWS counts it: 2^20 bytes.
+pub const MB: usize = 1 << 20;
+
+/// The largest event and the largest answer of a synchronous call, in bytes (6 MB).
+pub const SYNC_PAYLOAD: usize = 6 * MB;
+
+/// The largest answer of a synchronous call, in bytes, as Lambda's error message states it (6 MB and 100).
+pub const SYNC_RESPONSE: usize = SYNC_PAYLOAD + 100;
+
+/// The largest event of an asynchronous call, in bytes (1 MB).
+pub const ASYNC_PAYLOAD: usize = MB;
+
+/// The largest zip file sent inside a request, in bytes (50 MB).
+pub const ZIP_INLINE: usize = 50 * MB;
+
+/// The largest request body outside S3: a 50 MB zip in base64, and room for the rest of the JSON.
+pub const REQUEST_BODY: usize = ZIP_INLINE / 3 * 4 + MB;
+
+/// The largest package after unpacking, in bytes (250 MB).
+pub const PACKAGE_UNPACKED: u64 = 250 * MB as u64;
+
+/// The most files and directories in one package.
+pub const PACKAGE_ENTRIES: usize = 100_000;
+
+/// The longest path of a file in a package, in bytes.
+pub const PACKAGE_PATH: usize = 1_024;
+
+/// The deepest directory in a package.
+pub const PACKAGE_DEPTH: usize = 64;
+
+/// The size of all of a function's environment variables together, in bytes (4 KB).
+pub const ENVIRONMENT: usize = 4 * 1024;
+
+/// Memory of a function in MB: least, most and default.
+pub const MEMORY_MB: (u32, u32, u32) = (128, 10_240, 128);
+
+/// Time limit of a function in seconds: least, most and default.
+pub const TIMEOUT_S: (u32, u32, u32) = (1, 900, 3);
+
+/// `/tmp` of a function in MB: least, most and default.
+pub const EPHEMERAL_STORAGE_MB: (u32, u32, u32) = (512, 10_240, 512);
+
+/// How long initialisation may take before it runs on the function's own time limit.
+pub const INIT: Duration = Duration::from_secs(10);
+
+/// Processes and threads in one sandbox.
+pub const PROCESSES: u64 = 1_024;
+
+/// Open files in one process of a sandbox.
+pub const OPEN_FILES: u64 = 1_024;
+
+/// How many synchronous calls may wait for a process to start; the next one is refused.
+pub const SYNC_LANE: usize = 1_000;
+
+/// How many events run at the same time at the most.
+pub const CONCURRENCY: usize = 1_000;
+
+/// How often a failed asynchronous event is tried again.
+pub const ASYNC_RETRIES: u32 = 2;
+
+/// How old an asynchronous event may become before it is given up (6 hours).
+pub const ASYNC_MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// The longest log line, in bytes; a longer one is split (256 KB, the size of a CloudWatch Logs event).
+pub const LOG_LINE: usize = 256 * 1024;
+
+/// The log that one run of an event may write, in bytes; the rest is dropped, and the log says so.
+pub const LOG_PER_EVENT: usize = 16 * MB;
+
+/// The end of the log that `LogType=Tail` returns, in bytes (4 KB).
+pub const LOG_TAIL: usize = 4 * 1024;
+
+/// The largest object of one PUT, in bytes (5 GB).
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
+pub const OBJECT: u64 = 5 * 1024 * MB as u64;
+
+/// The longest a presigned URL may live (7 days).
+pub const PRESIGNED_EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Connections open at one time at the most.
+pub const CONNECTIONS: usize = 4_096;
+
+/// How long a client may take to send the head of a request.
+pub const REQUEST_HEAD: Duration = Duration::from_secs(30);
