@@ -22,6 +22,11 @@ impl FunctionArn {
         FunctionArn(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"))
     }
 
+    /// An ARN that was made by [`FunctionArn::of`] and read back from the store.
+    pub fn from_stored(arn: String) -> Self {
+        FunctionArn(arn)
+    }
+
     /// The function's name: the last part of the ARN.
     pub fn name(&self) -> &str {
         self.0.rsplit(':').next().unwrap_or(&self.0)

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Everything that rests or waits, behind one door.
+//!
+//! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
+//!   [`queue`]: events that wait for a process; [`log`]: what functions printed;
+//!   [`package`]: unpacked deployment packages; [`sql`]: the users' own databases.
+//! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
+//!
+//! The engine here is SQLite with one writer thread and group commit, beside plain files for blobs.
+#![forbid(unsafe_code)]
+
+pub mod blob;
+mod engine;
+mod error;
+pub mod kv;
+mod lock;
+pub mod log;
+pub mod package;
+pub mod queue;
+pub mod sql;
+
+pub use engine::{Store, Tx, View};
+pub use error::{Error, Result};

@@ -1,0 +1,359 @@
+//! Bytes in files, named by their content (BLAKE3), on disk before anybody refers to them.
+//!
+//! A blob is written to a temporary name, fsynced, renamed, and only then linked by a transaction. Links are
+//! counted in the store; a file without links is removed when its last link goes, or by the sweep at start.
+//! A [`Pinned`] blob is one that was written and not linked yet: no removal touches it.
+
+use crate::engine::{Store, Tx, View, make_private_dir};
+use crate::{Error, Result};
+use bytes::Bytes;
+use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncWriteExt;
+
+/// Names a blob by its content.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlobId([u8; 32]);
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl fmt::Debug for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The directory of blobs.
+#[derive(Debug)]
+pub struct Blobs {
+    dir: PathBuf,
+    next_temporary: AtomicU64,
+    pins: Pins,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Pins(Arc<Mutex<HashMap<BlobId, u32>>>);
+
+impl Pins {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<BlobId, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A blob that rests on disk and stays there at least as long as this lives.
+#[derive(Debug)]
+pub struct Pinned {
+    /// Its name.
+    pub id: BlobId,
+    /// Its length in bytes.
+    pub len: u64,
+    pins: Pins,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut pins = self.pins.lock();
+        if let Some(count) = pins.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.id);
+            }
+        }
+    }
+}
+
+/// A blob that is being written. Dropping it removes what was written.
+#[derive(Debug)]
+pub struct BlobWriter<'a> {
+    blobs: &'a Blobs,
+    path: PathBuf,
+    file: Option<tokio::fs::File>,
+    hash: blake3::Hasher,
+    len: u64,
+}
+
+impl Blobs {
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let temporary = dir.join("tmp");
+        match std::fs::remove_dir_all(&temporary) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("clear", &temporary, error));
+            }
+            _ => {}
+        }
+        make_private_dir(&temporary)?;
+        Ok(Blobs { dir: dir.to_owned(), next_temporary: AtomicU64::new(0), pins: Pins::default() })
+    }
+
+    /// Begins a new blob.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub async fn writer(&self) -> Result<BlobWriter<'_>> {
+        let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join("tmp").join(number.to_string());
+        let file = tokio::fs::File::create_new(&path).await.map_err(|e| Error::file("create", &path, e))?;
+        Ok(BlobWriter { blobs: self, path, file: Some(file), hash: blake3::Hasher::new(), len: 0 })
+    }
+
+    /// Writes `bytes` as one blob.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub async fn write(&self, bytes: &[u8]) -> Result<Pinned> {
+        let mut writer = self.writer().await?;
+        writer.append(bytes).await?;
+        writer.finish().await
+    }
+
+    /// Opens a blob to read it; it stays readable even if its last link goes meanwhile.
+    ///
+    /// # Errors
+    /// Faults of the disk; a missing file is one, since links outlive no blob.
+    pub fn read(&self, id: BlobId) -> Result<File> {
+        let path = self.path(id);
+        File::open(&path).map_err(|error| Error::file("open", path, error))
+    }
+
+    /// The whole blob.
+    ///
+    /// # Errors
+    /// As [`Blobs::read`].
+    pub fn read_all(&self, id: BlobId) -> Result<Bytes> {
+        let mut bytes = Vec::new();
+        self.read(id)?.read_to_end(&mut bytes).map_err(|error| Error::file("read", self.path(id), error))?;
+        Ok(bytes.into())
+    }
+
+    fn path(&self, id: BlobId) -> PathBuf {
+        let name = id.to_string();
+        self.dir.join(&name[..2]).join(name)
+    }
+
+    /// Moves a finished temporary file to its name and pins it.
+    fn keep(&self, temporary: &Path, id: BlobId, len: u64) -> Result<Pinned> {
+        // Under this lock no removal is under way, so a file that exists now is safe once pinned.
+        let mut pins = self.pins.lock();
+        let path = self.path(id);
+        let dir = path.parent().unwrap_or(&self.dir);
+        if path.exists() {
+            std::fs::remove_file(temporary).map_err(|error| Error::file("remove", temporary, error))?;
+        } else {
+            if !dir.exists() {
+                make_private_dir(dir)?;
+                sync_dir(&self.dir)?;
+            }
+            std::fs::rename(temporary, &path).map_err(|error| Error::file("rename", &path, error))?;
+        }
+        // Also for a file that existed: its own writer may not have come this far yet.
+        sync_dir(dir)?;
+        *pins.entry(id).or_default() += 1;
+        Ok(Pinned { id, len, pins: self.pins.clone() })
+    }
+}
+
+impl BlobWriter<'_> {
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub async fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hash.update(bytes);
+        self.len += bytes.len() as u64;
+        let file = self.file.as_mut().ok_or(Error::Closed)?;
+        file.write_all(bytes).await.map_err(|error| Error::file("write", &self.path, error))
+    }
+
+    /// Bytes appended so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was appended so far.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Puts the blob on disk, for good, under its name.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub async fn finish(mut self) -> Result<Pinned> {
+        let mut file = self.file.take().ok_or(Error::Closed)?;
+        let at = |error| Error::file("write", &self.path, error);
+        file.flush().await.map_err(at)?;
+        file.sync_data().await.map_err(at)?;
+        let id = BlobId(*self.hash.finalize().as_bytes());
+        self.blobs.keep(&self.path, id, self.len)
+    }
+}
+
+impl Drop for BlobWriter<'_> {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // What stays behind here is cleared at the next start.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a link to `blob`, in the same transaction as the record that names it.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn link(&self, blob: &Pinned) -> Result<()> {
+        self.link_again(blob.id)
+    }
+
+    /// Adds a link to a blob that has one already, in a record read in this transaction.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn link_again(&self, id: BlobId) -> Result<()> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO blob_ref (id, count) VALUES (?1, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1",
+            )?
+            .execute(params![id.0])?;
+        Ok(())
+    }
+
+    /// Takes a link away. When the transaction has committed, hand the result to [`Store::remove_unlinked`].
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn unlink(&self, id: BlobId) -> Result<BlobId> {
+        self.connection()
+            .prepare_cached("UPDATE blob_ref SET count = count - 1 WHERE id = ?1")?
+            .execute(params![id.0])?;
+        self.connection()
+            .prepare_cached("DELETE FROM blob_ref WHERE id = ?1 AND count <= 0")?
+            .execute(params![id.0])?;
+        Ok(id)
+    }
+}
+
+impl View<'_> {
+    fn is_linked(&self, id: BlobId) -> Result<bool> {
+        let found = self
+            .connection()
+            .prepare_cached("SELECT 1 FROM blob_ref WHERE id = ?1")?
+            .query_row(params![id.0], |_| Ok(()))
+            .optional()?;
+        Ok(found.is_some())
+    }
+}
+
+impl Store {
+    /// Removes the files of those of `blobs` that nothing links or pins any more.
+    ///
+    /// # Errors
+    /// Faults of the store; what is left then goes with the sweep at the next start.
+    pub fn remove_unlinked(&self, blobs: impl IntoIterator<Item = BlobId>) -> Result<()> {
+        for id in blobs {
+            let pins = self.blobs().pins.lock();
+            if !pins.contains_key(&id) && !self.read(|view| view.is_linked(id))? {
+                let path = self.blobs().path(id);
+                std::fs::remove_file(&path).map_err(|error| Error::file("remove", path, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every blob that nothing links: what a crash left between writing and linking.
+    pub(crate) fn sweep_blobs(&self) -> Result<()> {
+        let at = |error| Error::file("list", &self.blobs().dir, error);
+        for dir in std::fs::read_dir(&self.blobs().dir).map_err(at)? {
+            let dir = dir.map_err(at)?;
+            if dir.file_name() == "tmp" {
+                continue;
+            }
+            for file in std::fs::read_dir(dir.path()).map_err(at)? {
+                let name = file.map_err(at)?.file_name();
+                if let Some(hash) = name.to_str().and_then(|name| blake3::Hash::from_hex(name).ok()) {
+                    let id = BlobId(*hash.as_bytes());
+                    if !self.read(|view| view.is_linked(id))? {
+                        self.remove_unlinked([id])?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::file("sync", dir, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(dir: &Path) -> usize {
+        std::fs::read_dir(dir.join("blobs"))
+            .unwrap()
+            .flat_map(|dir| std::fs::read_dir(dir.unwrap().path()).unwrap())
+            .count()
+    }
+
+    #[tokio::test]
+    async fn a_blob_lives_as_long_as_its_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let blob = store.blobs().write(b"hello").await.unwrap();
+        let id = blob.id;
+        store
+            .write(move |tx| {
+                tx.link(&blob)?;
+                tx.link_again(blob.id)
+            })
+            .await
+            .unwrap();
+        assert_eq!(&store.blobs().read_all(id).unwrap()[..], b"hello");
+        for left in [1, 0] {
+            let unlinked = store.write(move |tx| tx.unlink(id)).await.unwrap();
+            store.remove_unlinked([unlinked]).unwrap();
+            assert_eq!(files(dir.path()), left);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pinned_blob_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let blob = store.blobs().write(b"same").await.unwrap();
+        store.remove_unlinked([blob.id]).unwrap();
+        assert_eq!(&store.blobs().read_all(blob.id).unwrap()[..], b"same");
+        let id = blob.id;
+        drop(blob);
+        store.remove_unlinked([id]).unwrap();
+        assert_eq!(files(dir.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_writer_and_an_unlinked_blob_leave_nothing_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let mut writer = store.blobs().writer().await.unwrap();
+        writer.append(b"half").await.unwrap();
+        drop(writer);
+        drop(store.blobs().write(b"orphan").await.unwrap());
+        assert_eq!(files(dir.path()), 1);
+        drop(store);
+        let _store = Store::open_for_test(dir.path());
+        assert_eq!(files(dir.path()), 0);
+    }
+}

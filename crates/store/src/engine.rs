@@ -1,0 +1,405 @@
+//! The embedded engine: SQLite with one writer thread.
+//!
+//! Writes that wait while a commit is under way are committed together with one fsync (group commit), each in
+//! a savepoint of its own, so that one caller's error leaves the others' work whole.
+
+use crate::blob::Blobs;
+use crate::lock::DirLock;
+use crate::package::Packages;
+use crate::queue::{Leases, SyncLane};
+use crate::sql::Databases;
+use crate::{Error, Result};
+use model::{Clock, Timestamp};
+use rusqlite::{Connection, OpenFlags};
+use std::cell::Cell;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+/// The newest layout of the database that this program knows.
+const FORMAT: i64 = 1;
+
+/// The most writes that share one commit.
+const GROUP: usize = 256;
+
+/// The most writes that wait for the writer before callers are held back.
+const WRITES_WAITING: usize = 1_024;
+
+/// Read connections kept open between reads.
+const READERS_KEPT: usize = 4;
+
+const SCHEMA: &str = "
+CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
+CREATE TABLE blob_ref (id BLOB PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE event (id BLOB PRIMARY KEY, function TEXT NOT NULL, due INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    head TEXT NOT NULL, payload BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX event_due ON event (due, id);
+CREATE TABLE failed_event (id BLOB PRIMARY KEY, function TEXT NOT NULL, failed INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, head TEXT NOT NULL, payload BLOB NOT NULL, error TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX failed_event_time ON failed_event (failed);
+CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL, time INTEGER NOT NULL,
+    request TEXT NOT NULL, message TEXT NOT NULL);
+CREATE INDEX log_function ON log (function, seq);
+CREATE INDEX log_time ON log (time);
+";
+
+/// All durable state of an installation. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    /// Closing the channel ends the writer; `None` only while the store is dropped.
+    writes: Option<mpsc::Sender<Write>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    readers: Mutex<Vec<Connection>>,
+    database: std::path::PathBuf,
+    blobs: Blobs,
+    packages: Packages,
+    databases: Databases,
+    sync_lane: SyncLane,
+    leases: Leases,
+    wakes: Arc<Wakes>,
+    clock: Arc<dyn Clock>,
+    _lock: DirLock,
+}
+
+/// What the writer announces after a commit.
+pub(crate) struct Wakes {
+    /// Events were submitted or became due at another time.
+    pub(crate) events: Notify,
+    /// The highest sequence number in the log.
+    pub(crate) log: watch::Sender<i64>,
+}
+
+type Done = Box<dyn FnOnce(Result<()>) + Send>;
+type Write = Box<dyn FnOnce(&Tx<'_>) -> Done + Send>;
+
+impl Store {
+    /// Opens the data directory `dir`, making it if it is missing, and takes its lock.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another process holds it, [`Error::TooNew`], and faults of the disk.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        make_private_dir(dir)?;
+        let lock = DirLock::take(dir)?;
+        let database = dir.join("mayfly.sqlite");
+        let connection = open_writer(&database)?;
+        let last_log: i64 =
+            connection.query_row("SELECT coalesce(max(seq), 0) FROM log", [], |row| row.get(0))?;
+        let wakes = Arc::new(Wakes { events: Notify::new(), log: watch::Sender::new(last_log) });
+        let (writes, queue) = mpsc::channel(WRITES_WAITING);
+        let writer = {
+            let (wakes, clock) = (wakes.clone(), clock.clone());
+            std::thread::Builder::new()
+                .name("store-writer".into())
+                .spawn(move || run_writer(&connection, queue, &wakes, &*clock))
+                .map_err(|error| Error::file("start the writer of", &database, error))?
+        };
+        let store = Store(Arc::new(Shared {
+            writes: Some(writes),
+            writer: Mutex::new(Some(writer)),
+            readers: Mutex::new(Vec::new()),
+            database,
+            blobs: Blobs::open(&dir.join("blobs"))?,
+            packages: Packages::open(&dir.join("packages"))?,
+            databases: Databases::open(&dir.join("sql"))?,
+            sync_lane: SyncLane::new(),
+            leases: Leases::default(),
+            wakes,
+            clock,
+            _lock: lock,
+        }));
+        store.sweep_blobs()?;
+        Ok(store)
+    }
+
+    /// Runs `work` in a transaction and returns once its changes are on disk. If `work` returns an error,
+    /// nothing of it is kept.
+    ///
+    /// # Errors
+    /// What `work` returns, or a fault of the store.
+    pub async fn write<T, E, F>(&self, work: F) -> std::result::Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> std::result::Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: std::convert::From<Error> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let write: Write = Box::new(move |tx| {
+            let result = tx.attempt(work);
+            Box::new(move |committed| {
+                let result = committed.map_err(E::from).and(result);
+                // The caller may have gone away: the write stands all the same.
+                let _ = answer.send(result);
+            })
+        });
+        let writes = self.0.writes.as_ref().ok_or(Error::Closed)?;
+        writes.send(write).await.map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Runs `work` on one snapshot of the state. It blocks: keep it to short look-ups, or call it from a
+    /// blocking thread.
+    ///
+    /// # Errors
+    /// What `work` returns, or a fault of the store.
+    pub fn read<T, E>(
+        &self,
+        work: impl FnOnce(&View<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E>
+    where
+        E: std::convert::From<Error>,
+    {
+        let kept = self.readers().pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => open_reader(&self.0.database)?,
+        };
+        connection.execute_batch("BEGIN").map_err(Error::from)?;
+        let result = work(&View { connection: &connection, clock: &*self.0.clock });
+        connection.execute_batch("ROLLBACK").map_err(Error::from)?;
+        let mut readers = self.readers();
+        if readers.len() < READERS_KEPT {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// The bytes that rest in files.
+    pub fn blobs(&self) -> &Blobs {
+        &self.0.blobs
+    }
+
+    /// The unpacked deployment packages.
+    pub fn packages(&self) -> &Packages {
+        &self.0.packages
+    }
+
+    /// The users' own SQL databases.
+    pub fn databases(&self) -> &Databases {
+        &self.0.databases
+    }
+
+    /// The lane of events that somebody waits for.
+    pub fn sync_lane(&self) -> &SyncLane {
+        &self.0.sync_lane
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.0.leases
+    }
+
+    pub(crate) fn wakes(&self) -> &Wakes {
+        &self.0.wakes
+    }
+
+    /// The present time by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn open_for_test(dir: &Path) -> Self {
+        Store::open(dir, Arc::new(model::SystemClock)).unwrap()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.writes = None;
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer
+            && writer.thread().id() != std::thread::current().id()
+        {
+            // A panic in the writer was reported when it happened.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// A snapshot of the state, to read from.
+pub struct View<'a> {
+    connection: &'a Connection,
+    clock: &'a dyn Clock,
+}
+
+impl View<'_> {
+    pub(crate) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// The present time by the store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A transaction: what it reads includes what it wrote.
+pub struct Tx<'a> {
+    view: View<'a>,
+    pub(crate) events_changed: Cell<bool>,
+    pub(crate) last_log: Cell<i64>,
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = View<'a>;
+
+    fn deref(&self) -> &View<'a> {
+        &self.view
+    }
+}
+
+impl Tx<'_> {
+    /// Runs `work` in a savepoint, so that its failure undoes its own changes only.
+    fn attempt<T, E: std::convert::From<Error>>(
+        &self,
+        work: impl FnOnce(&Self) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let run = |sql: &str| self.connection().execute_batch(sql).map_err(Error::from);
+        run("SAVEPOINT work")?;
+        let result =
+            catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| Err(Error::Closed.into()));
+        match &result {
+            Ok(_) => run("RELEASE work")?,
+            Err(_) => run("ROLLBACK TO work; RELEASE work")?,
+        }
+        result
+    }
+}
+
+fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: &Wakes, clock: &dyn Clock) {
+    let mut waiting = Vec::with_capacity(GROUP);
+    while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
+        let tx =
+            Tx { view: View { connection, clock }, events_changed: Cell::new(false), last_log: Cell::new(0) };
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
+        if let Err(error) = begun {
+            // Dropping the writes answers each caller with `Closed`; the cause is told here, once.
+            tracing::error!(%error, "cannot begin a transaction");
+            waiting.clear();
+            continue;
+        }
+        let done: Vec<Done> = waiting.drain(..).map(|write| write(&tx)).collect();
+        let committed = connection.execute_batch("COMMIT").map_err(Error::from);
+        if committed.is_err() && !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for done in done {
+            done(committed.clone());
+        }
+        if committed.is_ok() {
+            if tx.events_changed.get() {
+                wakes.events.notify_one();
+            }
+            if tx.last_log.get() > 0 {
+                wakes.log.send_replace(tx.last_log.get());
+            }
+        }
+    }
+}
+
+fn open_writer(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
+         PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found {
+        0 => connection.execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;"))?,
+        FORMAT => {}
+        found => return Err(Error::TooNew { found, known: FORMAT }),
+    }
+    Ok(connection)
+}
+
+fn open_reader(path: &Path) -> Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Makes `dir` for this user's eyes only; one that exists is left as it is.
+pub(crate) fn make_private_dir(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|error| Error::file("create", dir, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::{Stored, Table};
+
+    const NUMBERS: Table<Number> = Table::new("test.number");
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Number(u64);
+
+    impl Stored for Number {}
+
+    #[tokio::test]
+    async fn many_writes_at_once_are_all_kept_and_survive_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let writes: Vec<_> = (0..500_u64)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    store.write(move |tx| tx.put(&NUMBERS, n.to_be_bytes(), &Number(n))).await
+                })
+            })
+            .collect();
+        for write in writes {
+            write.await.unwrap().unwrap();
+        }
+        drop(store);
+        let store = Store::open_for_test(dir.path());
+        for n in 0..500_u64 {
+            assert_eq!(store.read(|view| view.get(&NUMBERS, n.to_be_bytes())).unwrap(), Some(Number(n)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_or_panicking_write_leaves_nothing_and_harms_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let failed = store.write(|tx| {
+            tx.put(&NUMBERS, "a", &Number(1))?;
+            Err::<(), _>(Error::Closed)
+        });
+        assert!(failed.await.is_err());
+        let panicked = store.write(|tx| -> Result<()> {
+            tx.put(&NUMBERS, "a", &Number(1))?;
+            panic!("expected by the test");
+        });
+        assert!(panicked.await.is_err());
+        store.write(|tx| tx.put(&NUMBERS, "b", &Number(2))).await.unwrap();
+        assert_eq!(store.read(|view| view.get(&NUMBERS, "a")).unwrap(), None);
+        assert_eq!(store.read(|view| view.get(&NUMBERS, "b")).unwrap(), Some(Number(2)));
+    }
+
+    #[tokio::test]
+    async fn a_data_directory_belongs_to_one_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let second = Store::open(dir.path(), Arc::new(model::SystemClock));
+        assert!(matches!(second, Err(Error::Locked { .. })));
+        drop(store);
+        Store::open_for_test(dir.path());
+    }
+}
