@@ -1,0 +1,94 @@
+//! Request and response bodies: streams of bytes whose size is bounded by whoever reads them.
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The reason why a body broke off.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body of either direction.
+#[derive(Debug)]
+pub struct Body(UnsyncBoxBody<Bytes, BoxError>);
+
+/// Why a body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It is longer than allowed.
+    #[error("the body is longer than {0} bytes")]
+    TooLong(usize),
+    /// The connection broke or the body is malformed.
+    #[error("the body broke off: {0}")]
+    Broken(#[source] BoxError),
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Body::from(Bytes::new())
+    }
+
+    /// The bytes that `body` streams.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Body(body.map_err(Into::into).boxed_unsync())
+    }
+
+    /// Reads all of it, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`ReadError::TooLong`] as soon as the limit is passed, or [`ReadError::Broken`].
+    pub async fn read(self, limit: usize) -> Result<Bytes, ReadError> {
+        if self.size_hint().lower() > limit as u64 {
+            return Err(ReadError::TooLong(limit));
+        }
+        match Limited::new(self, limit).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ReadError::TooLong(limit)),
+            Err(error) => Err(ReadError::Broken(error)),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Body(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        assert_eq!(Body::from(Bytes::from("abc")).read(3).await.unwrap(), "abc");
+        assert!(matches!(Body::from(Bytes::from("abcd")).read(3).await, Err(ReadError::TooLong(3))));
+    }
+}

@@ -1,0 +1,205 @@
+//! The credential that a request was signed with.
+//!
+//! While the server listens on loopback only, any access key is taken and signatures are not verified; the
+//! credential's scope still says which service a request is for, and a presigned URL still expires.
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+use crate::Fault;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use model::{Timestamp, limits};
+use percent_encoding::percent_decode_str;
+use std::time::Duration;
+use time::PrimitiveDateTime;
+use time::macros::format_description;
+
+/// `Credential=ACCESS_KEY/DATE/REGION/SERVICE/aws4_request`, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Who claims to have signed.
+    pub access_key: String,
+    /// The region in the scope.
+    pub region: String,
+    /// The service in the scope, for instance `lambda`.
+    pub service: String,
+}
+
+/// How far ahead of the server's clock a presigned URL may have been made.
+const CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
+
+impl Credential {
+    /// The credential of a request, from its `Authorization` header or its presigned query.
+    ///
+    /// # Errors
+    /// A fault when a credential is there and malformed, of an older signature version, or expired.
+    pub fn of(headers: &HeaderMap, query: Option<&str>, now: Timestamp) -> Result<Option<Self>, Fault> {
+        if let Some(value) = headers.get(AUTHORIZATION) {
+            let value =
+                value.to_str().map_err(|_| malformed("the Authorization header is not plain text"))?;
+            return Credential::from_header(value);
+        }
+        let Some(query) = query else { return Ok(None) };
+        if query_value(query, "X-Amz-Signature").is_some() || query_value(query, "X-Amz-Credential").is_some()
+        {
+            return Credential::from_presigned(query, now).map(Some);
+        }
+        if query_value(query, "AWSAccessKeyId").is_some() && query_value(query, "Signature").is_some() {
+            return Err(malformed(
+                "signature version 2 is not supported; sign with version 4 (AWS4-HMAC-SHA256)",
+            ));
+        }
+        Ok(None)
+    }
+
+    /// `None` for a scheme that is not AWS's: a function URL's own business.
+    fn from_header(value: &str) -> Result<Option<Self>, Fault> {
+        if value.starts_with("AWS ") {
+            return Err(malformed(
+                "signature version 2 is not supported; sign with version 4 (AWS4-HMAC-SHA256)",
+            ));
+        }
+        let Some(rest) = value.strip_prefix("AWS4-HMAC-SHA256") else { return Ok(None) };
+        let credential = rest
+            .split(',')
+            .find_map(|part| part.trim().strip_prefix("Credential="))
+            .ok_or_else(|| malformed("the Authorization header has no Credential"))?;
+        Credential::parse(credential).map(Some)
+    }
+
+    fn from_presigned(query: &str, now: Timestamp) -> Result<Self, Fault> {
+        let need = |name: &str| {
+            query_value(query, name).ok_or_else(|| {
+                Fault::new(
+                    "AuthorizationQueryParametersError",
+                    400,
+                    format!("A presigned URL needs the parameter {name}."),
+                )
+            })
+        };
+        if need("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" {
+            return Err(malformed("X-Amz-Algorithm must be AWS4-HMAC-SHA256"));
+        }
+        need("X-Amz-Signature")?;
+        let expires = need("X-Amz-Expires")?
+            .parse::<u64>()
+            .ok()
+            .map(Duration::from_secs)
+            .filter(|expires| !expires.is_zero() && *expires <= limits::PRESIGNED_EXPIRY)
+            .ok_or_else(|| {
+                Fault::new(
+                    "AuthorizationQueryParametersError",
+                    400,
+                    "X-Amz-Expires must be from 1 to 604800 seconds (7 days).",
+                )
+            })?;
+        let made = parse_amz_date(&need("X-Amz-Date")?)
+            .ok_or_else(|| malformed("X-Amz-Date must look like 20260131T120000Z"))?;
+        if made.after(expires) < now {
+            return Err(Fault::new("AccessDenied", 403, "Request has expired"));
+        }
+        if made > now.after(CLOCK_SKEW) {
+            return Err(Fault::new("AccessDenied", 403, "Request is not valid yet"));
+        }
+        Credential::parse(&need("X-Amz-Credential")?)
+    }
+
+    fn parse(credential: &str) -> Result<Self, Fault> {
+        // An access key may hold slashes in theory, so the scope is taken from the end.
+        let mut parts = credential.rsplitn(5, '/');
+        let mut next = || parts.next().filter(|part| !part.is_empty());
+        match (next(), next(), next(), next(), next()) {
+            (Some("aws4_request"), Some(service), Some(region), Some(_date), Some(access_key)) => {
+                Ok(Credential {
+                    access_key: access_key.to_owned(),
+                    region: region.to_owned(),
+                    service: service.to_owned(),
+                })
+            }
+            _ => Err(malformed("a credential must look like ACCESS_KEY/DATE/REGION/SERVICE/aws4_request")),
+        }
+    }
+}
+
+fn malformed(what: &str) -> Fault {
+    Fault::new("IncompleteSignatureException", 400, format!("The signature cannot be read: {what}."))
+}
+
+/// The decoded value of the first query parameter called `name`.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    query_pairs(query).find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The decoded pairs of a query string, in order.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode_query(key), decode_query(value))
+    })
+}
+
+fn decode_query(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+fn parse_amz_date(text: &str) -> Option<Timestamp> {
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let at = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
+    Some(Timestamp(at.unix_timestamp() * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_769_860_800_000); // 2026-01-31T12:00:00Z
+
+    fn from_header(value: &str) -> Result<Option<Credential>, Fault> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, value.parse().unwrap());
+        Credential::of(&headers, None, NOW)
+    }
+
+    fn presigned(date: &str, expires: &str) -> Result<Option<Credential>, Fault> {
+        let query = format!(
+            "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=key%2F20260131%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
+        );
+        Credential::of(&HeaderMap::new(), Some(&query), NOW)
+    }
+
+    #[test]
+    fn the_scope_of_a_signed_request_is_read() {
+        let header = "AWS4-HMAC-SHA256 Credential=AKID/20260131/eu-west-1/lambda/aws4_request, \
+                      SignedHeaders=host, Signature=abc";
+        let credential = from_header(header).unwrap().unwrap();
+        assert_eq!(
+            (credential.access_key.as_str(), credential.region.as_str(), credential.service.as_str()),
+            ("AKID", "eu-west-1", "lambda")
+        );
+        assert_eq!(from_header("Bearer token").unwrap(), None);
+    }
+
+    #[test]
+    fn malformed_and_old_signatures_are_refused() {
+        for header in [
+            "AWS key:signature",
+            "AWS4-HMAC-SHA256 Signature=x",
+            "AWS4-HMAC-SHA256 Credential=a/b/c, Signature=x",
+        ] {
+            assert_eq!(from_header(header).unwrap_err().code, "IncompleteSignatureException", "{header}");
+        }
+    }
+
+    #[test]
+    fn a_presigned_url_expires() {
+        assert_eq!(presigned("20260131T115900Z", "61").unwrap().unwrap().service, "s3");
+        assert_eq!(presigned("20260131T115900Z", "59").unwrap_err().message, "Request has expired");
+        assert_eq!(presigned("20260131T130000Z", "59").unwrap_err().code, "AccessDenied");
+        assert_eq!(
+            presigned("20260131T115900Z", "604801").unwrap_err().code,
+            "AuthorizationQueryParametersError"
+        );
+        assert_eq!(presigned("yesterday", "60").unwrap_err().code, "IncompleteSignatureException");
+    }
+}

@@ -1,0 +1,80 @@
+//! Connections: accepted, bounded in number, served, and closed in an orderly way.
+
+use crate::{Body, Caller, Request, Service};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use model::{Clock, RequestId, limits};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// How long to wait before accepting again when the machine is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves connections of `listener`, all of them from `caller`, until `stop` becomes true; then lets requests
+/// under way finish for at most `grace`.
+pub async fn serve(
+    listener: TcpListener,
+    caller: Caller,
+    service: Arc<dyn Service>,
+    clock: Arc<dyn Clock>,
+    mut stop: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::REQUEST_HEAD);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128);
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            // An error means that nobody can say stop any more, which is the same.
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Some((stream, permit)) = accepted else { continue };
+        let (caller, service, clock) = (caller.clone(), service.clone(), clock.clone());
+        let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let (head, body) = request.into_parts();
+            let id = RequestId::new(clock.now());
+            let request =
+                Request { head, body: Body::stream(body), caller: caller.clone(), credential: None, id };
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(service.call(request).await) }
+        });
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), answer).into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::info!("requests still under way after the grace period are cut off");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Small answers should not wait for more to send.
+            let _ = stream.set_nodelay(true);
+            Some((stream, permit))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
