@@ -1,1 +1,10 @@
-//! Placeholder.
+//! What each AWS call means: a request's typed input becomes a change of state, and events that follow from it.
+//!
+//! One module per service, one file per operation; no module reaches into another. What two services share
+//! lies in a module of its own: [`object`].
+#![forbid(unsafe_code)]
+
+pub mod lambda;
+pub mod object;
+pub mod rds_data;
+pub mod s3;

@@ -1,0 +1,1 @@
+//! The Lambda API: functions, their code and configuration, and calls to them.
