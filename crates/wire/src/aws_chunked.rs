@@ -110,7 +110,8 @@ impl<B> AwsChunked<B> {
                 }
                 State::Data(_) if self.waiting.is_empty() => return self.need_more(),
                 State::Data(left) => {
-                    let take = usize::try_from(left).map_or(self.waiting.len(), |n| n.min(self.waiting.len()));
+                    let take =
+                        usize::try_from(left).map_or(self.waiting.len(), |n| n.min(self.waiting.len()));
                     let left = left - take as u64;
                     self.decoded += take as u64;
                     self.state = if left == 0 { State::AfterData } else { State::Data(left) };
@@ -196,9 +197,10 @@ fn parse_trailers(bytes: &[u8]) -> Result<HeaderMap, Error> {
         if line.is_empty() {
             continue;
         }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(Error::Trailer("a line has no colon"))?;
-        let name =
-            HeaderName::from_bytes(line[..colon].trim_ascii()).map_err(|_| Error::Trailer("a name is wrong"))?;
+        let colon =
+            line.iter().position(|byte| *byte == b':').ok_or(Error::Trailer("a line has no colon"))?;
+        let name = HeaderName::from_bytes(line[..colon].trim_ascii())
+            .map_err(|_| Error::Trailer("a name is wrong"))?;
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii())
             .map_err(|_| Error::Trailer("a value is wrong"))?;
         if trailers.insert(name, value).is_some() {
@@ -285,7 +287,8 @@ mod tests {
         Ok((collected.to_bytes(), trailers))
     }
 
-    const SIGNATURE: &str = "chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648";
+    const SIGNATURE: &str =
+        "chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648";
 
     #[tokio::test]
     async fn every_form_is_decoded_wherever_the_transport_splits_it() {
