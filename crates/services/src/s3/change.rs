@@ -59,12 +59,18 @@ impl State {
     ) -> Result<T> {
         let store = self.store.clone();
         let task = tokio::spawn(async move {
-            let (result, unlinked) = store.write(work).await?;
+            let written = blob.as_ref().map(|blob| blob.id);
+            let result = store.write(work).await;
             drop(blob);
+            let (result, unlinked) = match result {
+                Ok((result, unlinked)) => (Ok(result), unlinked),
+                // The blob was written for nothing.
+                Err(error) => (Err(error), written.into_iter().collect()),
+            };
             if !unlinked.is_empty() {
                 remove(store, unlinked).await;
             }
-            Ok(result)
+            result
         });
         task.await.map_err(|_| Error::Broken("a change of an object panicked"))?
     }

@@ -5,11 +5,11 @@
 use super::State;
 use super::change::put;
 use super::conditions::{ReadConditions, WriteConditions};
+use super::description::Description;
 use super::error::{Result, not_supported, refuse};
 use super::event::{Kind, Origin};
 use super::head_object::find;
 use super::parameters::check_query;
-use super::put_object::Description;
 use super::request::Context;
 use crate::object::Object;
 use s3s::dto::{
@@ -105,5 +105,65 @@ fn result(object: &Object) -> CopyObjectResult {
             .then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
         e_tag: Some(ETag::Strong(object.etag.clone())),
         last_modified: Some(Timestamp::from(object.last_modified.to_date_time())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    #[tokio::test]
+    async fn a_copy_takes_the_metadata_along_or_gets_its_own() {
+        let bench = Bench::new().await;
+        let described = [("content-type", "text/plain"), ("x-amz-meta-colour", "red")];
+        let etag = bench.send("PUT", "/box/from%20here", &described, "hello").await.header("etag").to_owned();
+        let copy = bench.send("PUT", "/box/to", &[("x-amz-copy-source", "/box/from%20here")], "").await;
+        assert_eq!((copy.status, copy.element("ETag")), (200, etag.as_str()));
+        let got = bench.send("GET", "/box/to", &[], "").await;
+        assert_eq!((got.body.as_str(), got.header("x-amz-meta-colour")), ("hello", "red"));
+        let replace = [
+            ("x-amz-copy-source", "box/to"),
+            ("x-amz-metadata-directive", "REPLACE"),
+            ("content-type", "text/html"),
+        ];
+        assert_eq!(bench.send("PUT", "/box/to", &replace, "").await.status, 200);
+        let got = bench.send("GET", "/box/to", &[], "").await;
+        assert_eq!((got.header("content-type"), got.header("x-amz-meta-colour")), ("text/html", ""));
+        assert_eq!(bench.files(), 1);
+        bench.send("DELETE", "/box/from%20here", &[], "").await;
+        assert_eq!(bench.send("GET", "/box/to", &[], "").await.body, "hello");
+        bench.send("DELETE", "/box/to", &[], "").await;
+        assert_eq!(bench.files(), 0);
+    }
+
+    #[tokio::test]
+    async fn copies_that_cannot_be_are_refused() {
+        let bench = Bench::new().await;
+        bench.send("PUT", "/box/k", &[], "hello").await;
+        for (headers, expected) in [
+            (vec![("x-amz-copy-source", "box/k")], "400 InvalidRequest"),
+            (vec![("x-amz-copy-source", "box/missing")], "404 NoSuchKey"),
+            (vec![("x-amz-copy-source", "missing/k")], "404 NoSuchBucket"),
+            (vec![("x-amz-copy-source", "box/k?versionId=1")], "501 NotImplemented"),
+            (
+                vec![
+                    ("x-amz-copy-source", "box/k"),
+                    ("x-amz-metadata-directive", "REPLACE"),
+                    ("x-amz-copy-source-if-match", "\"other\""),
+                ],
+                "412 PreconditionFailed",
+            ),
+            (
+                vec![
+                    ("x-amz-copy-source", "box/k"),
+                    ("x-amz-metadata-directive", "REPLACE"),
+                    ("if-none-match", "*"),
+                ],
+                "412 PreconditionFailed",
+            ),
+        ] {
+            let refused = bench.refused("PUT", "/box/k", &headers, "").await;
+            assert!(refused.starts_with(expected), "{headers:?}: {refused}");
+        }
     }
 }

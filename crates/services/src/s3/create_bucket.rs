@@ -80,3 +80,64 @@ fn invalid_location(location: &str) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    fn configuration(location: &str) -> String {
+        format!(
+            "<CreateBucketConfiguration><LocationConstraint>{location}</LocationConstraint>\
+             </CreateBucketConfiguration>"
+        )
+    }
+
+    #[tokio::test]
+    async fn buckets_come_and_go() {
+        let bench = Bench::new().await;
+        assert_eq!(bench.send("PUT", "/box", &[], "").await.status, 200);
+        let made = bench.send("PUT", "/far", &[], &configuration("eu-west-1")).await;
+        assert_eq!((made.status, made.header("location")), (200, "/far"));
+        assert_eq!(bench.send("GET", "/far?location", &[], "").await.body.matches("eu-west-1").count(), 1);
+        assert_eq!(bench.send("HEAD", "/far", &[], "").await.header("x-amz-bucket-region"), "eu-west-1");
+        assert_eq!(bench.send("HEAD", "/box", &[], "").await.header("x-amz-bucket-region"), "us-east-1");
+        let again = bench.refused("PUT", "/far", &[], &configuration("eu-west-1")).await;
+        assert!(again.starts_with("409 BucketAlreadyOwnedByYou"), "{again}");
+        let listed = bench.send("GET", "/", &[], "").await;
+        assert_eq!(listed.elements("Name"), ["box", "far"]);
+        assert_eq!(bench.send("GET", "/?prefix=f&max-buckets=1", &[], "").await.elements("Name"), ["far"]);
+        assert_eq!(bench.send("DELETE", "/far", &[], "").await.status, 204);
+        assert_eq!(bench.send("HEAD", "/far", &[], "").await.status, 404);
+        bench.send("PUT", "/box/k", &[], "").await;
+        assert!(bench.refused("DELETE", "/box", &[], "").await.starts_with("409 BucketNotEmpty"));
+        assert!(bench.refused("DELETE", "/far", &[], "").await.starts_with("404 NoSuchBucket"));
+    }
+
+    #[tokio::test]
+    async fn buckets_that_cannot_be_are_refused() {
+        let bench = Bench::new().await;
+        for (uri, body, expected) in [
+            ("/Bad_Name", String::new(), "400 InvalidBucketName"),
+            ("/sthree-a", String::new(), "400 InvalidBucketName"),
+            ("/new", configuration("us-east-1"), "400 InvalidLocationConstraint"),
+            ("/new", configuration("&lt;"), "400 InvalidLocationConstraint"),
+            ("/new", "<Create".to_owned(), "400 MalformedXML"),
+            ("/box?versioning", String::new(), "501 NotImplemented The operation PutBucketVersioning"),
+            ("/new?somethingElse", String::new(), "501 NotImplemented"),
+        ] {
+            let refused = bench.refused("PUT", uri, &[], &body).await;
+            assert!(refused.starts_with(expected), "{uri}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_is_found_by_its_host_name() {
+        let bench = Bench::new().await;
+        let host = |name| [("host", name)];
+        assert_eq!(bench.send("PUT", "/a/key", &host("box.localhost:4566"), "hello").await.status, 200);
+        assert_eq!(bench.send("GET", "/a/key", &host("box.s3.localhost"), "").await.body, "hello");
+        assert_eq!(bench.send("GET", "/box/a/key", &host("localhost:4566"), "").await.body, "hello");
+        assert_eq!(bench.send("GET", "/box/a/key", &host("127.0.0.1:4566"), "").await.body, "hello");
+        assert_eq!(bench.send("GET", "/box/a/key", &host("gateway.internal"), "").await.body, "hello");
+    }
+}

@@ -73,3 +73,50 @@ fn entry(object: ObjectIdentifier, refusal: &S3Error) -> s3s::dto::Error {
         version_id: object.version_id,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    #[tokio::test]
+    async fn many_objects_go_at_once_and_each_refusal_is_told() {
+        let bench = Bench::new().await;
+        for key in ["a", "b%3C", "c"] {
+            bench.send("PUT", &format!("/box/{key}"), &[], "same").await;
+        }
+        let document = "<Delete><Object><Key>a</Key></Object><Object><Key>b&lt;</Key></Object>\
+            <Object><Key>none</Key></Object><Object><Key>c</Key><VersionId>1</VersionId></Object></Delete>";
+        let answer = bench.send("POST", "/box?delete", &[], document).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.body.matches("<Deleted>").count(), 3);
+        assert_eq!((answer.element("Code"), answer.element("VersionId")), ("NotImplemented", "1"));
+        assert_eq!(bench.files(), 1);
+        let quiet = "<Delete><Quiet>true</Quiet><Object><Key>c</Key></Object></Delete>";
+        let answer = bench.send("POST", "/box?delete", &[], quiet).await;
+        assert!(!answer.body.contains("<Deleted>"));
+        assert_eq!(bench.files(), 0);
+    }
+
+    #[tokio::test]
+    async fn documents_that_cannot_be_followed_change_nothing() {
+        let bench = Bench::new().await;
+        bench.send("PUT", "/box/k0", &[], "x").await;
+        let many: String = (0..1_001).map(|n| format!("<Object><Key>k{n}</Key></Object>")).collect();
+        let many = format!("<Delete>{many}</Delete>");
+        let one = "<Delete><Object><Key>k0</Key></Object></Delete>";
+        let broken = format!("{one}<");
+        for (uri, headers, body, expected) in [
+            ("/box?delete", vec![], many.as_str(), "400 MalformedXML"),
+            ("/box?delete", vec![], "<Delete></Delete>", "400 MalformedXML"),
+            ("/box?delete", vec![], &broken, "400 MalformedXML"),
+            ("/box?delete", vec![], "", "400 MissingRequestBodyError"),
+            ("/missing?delete", vec![], one, "404 NoSuchBucket"),
+            ("/box?delete", vec![("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")], one, "400 BadDigest"),
+            ("/box?delete", vec![("x-amz-checksum-crc32", "AAAAAA==")], one, "400 BadDigest"),
+        ] {
+            let refused = bench.refused("POST", uri, &headers, body).await;
+            assert!(refused.starts_with(expected), "{refused}");
+        }
+        assert_eq!(bench.files(), 1);
+    }
+}

@@ -36,10 +36,7 @@ pub(super) fn refuse(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -
 
 /// A part of S3 that Mayfly does not have; `what` names it.
 pub(super) fn not_supported(what: impl std::fmt::Display) -> S3Error {
-    S3Error::with_message(
-        S3ErrorCode::NotImplemented,
-        format!("{what} is not supported by Mayfly; leave it out, or give its default."),
-    )
+    S3Error::with_message(S3ErrorCode::NotImplemented, format!("{what} is not supported by Mayfly."))
 }
 
 impl Error {

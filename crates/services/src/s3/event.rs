@@ -1,21 +1,14 @@
-//! The event documents of S3, submitted in the transaction of the change they tell of.
-//!
-//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+//! The events of S3, submitted in the transaction of the change they tell of.
 
-use super::checksum::hex;
-use super::encoding::encode_key;
 use super::error::{Error, Result};
-use super::notification::{NOTIFICATIONS, Rule};
+use super::event_document::Change;
+use super::notification::NOTIFICATIONS;
 use super::request::Context;
-use super::response::host_id;
 use crate::object::Object;
-use model::{ACCOUNT, Event, FunctionArn, RequestId, Source};
+use model::{Event, FunctionArn, RequestId, Source};
 use serde::{Deserialize, Serialize};
 use store::Tx;
 use store::kv::{SPECS, Stored, Table};
-
-/// The address that requests come from: the server listens on loopback.
-const SOURCE_ADDRESS: &str = "127.0.0.1";
 
 /// How many changes were told of, under the key `""`.
 const TOLD: Table<Told> = Table::new("s3.told");
@@ -62,11 +55,10 @@ impl Kind {
 pub(super) fn notify(
     tx: &Tx<'_>,
     origin: &Origin,
-    place: (&str, &str),
+    (bucket, key): (&str, &str),
     kind: Kind,
     object: Option<&Object>,
 ) -> Result<()> {
-    let (bucket, key) = place;
     let Some(rules) = tx.get(&NOTIFICATIONS, bucket)? else { return Ok(()) };
     let mut sequencer = None;
     for rule in rules.0.iter().filter(|rule| rule.matches(kind, key)) {
@@ -78,11 +70,10 @@ pub(super) fn notify(
             Some(sequence) => sequence,
             None => *sequencer.insert(next_sequence(tx)?),
         };
-        let document = document(tx, origin, place, kind, object, rule, sequence);
-        let payload =
-            serde_json::to_vec(&document).map_err(|_| Error::Broken("an event cannot be written"))?;
+        let change = Change { origin, bucket, key, kind, object, at: tx.now(), sequence };
+        let payload = change.document(&rule.id).map_err(|_| Error::Broken("an event cannot be written"))?;
         let function = FunctionArn::from_stored(rule.function.clone());
-        tx.submit(&Event::new(function, Source::S3, tx.now(), payload.into()))?;
+        tx.submit(&Event::new(function, Source::S3, tx.now(), payload))?;
     }
     Ok(())
 }
@@ -94,113 +85,143 @@ fn next_sequence(tx: &Tx<'_>) -> Result<u64> {
     Ok(next)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'a> {
-    #[serde(rename = "Records")]
-    records: [Record<'a>; 1],
-}
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Record<'a> {
-    event_version: &'static str,
-    event_source: &'static str,
-    aws_region: &'a str,
-    event_time: String,
-    event_name: &'static str,
-    user_identity: Identity,
-    request_parameters: RequestParameters,
-    response_elements: ResponseElements,
-    s3: Subject<'a>,
-}
+    fn rule(id: &str, function: &str, event: &str, prefix: &str) -> String {
+        format!(
+            "<CloudFunctionConfiguration><Id>{id}</Id><CloudFunction>{function}</CloudFunction>\
+             <Event>{event}</Event><Filter><S3Key><FilterRule><Name>prefix</Name><Value>{prefix}</Value>\
+             </FilterRule></S3Key></Filter></CloudFunctionConfiguration>"
+        )
+    }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity {
-    principal_id: String,
-}
+    async fn configure(bench: &Bench, rules: &str) -> u16 {
+        let document = format!("<NotificationConfiguration>{rules}</NotificationConfiguration>");
+        bench.send("PUT", "/box?notification", &[], &document).await.status
+    }
 
-#[derive(Serialize)]
-struct RequestParameters {
-    #[serde(rename = "sourceIPAddress")]
-    source_ip_address: &'static str,
-}
+    #[tokio::test]
+    async fn a_change_is_told_as_aws_documents_it() {
+        let bench = Bench::new().await;
+        let function = bench.function("recognise").await;
+        assert_eq!(configure(&bench, &rule("mine", &function, "s3:ObjectCreated:*", "in/")).await, 200);
+        bench.send("PUT", "/box/out/a", &[], "hello").await;
+        let put = bench.send("PUT", "/box/in/red%20flower.jpg", &[], "hello").await;
+        let events = bench.events();
+        assert_eq!(events.len(), 1);
+        let (told, document) = &events[0];
+        assert_eq!(*told, function);
+        let record = &document["Records"][0];
+        let time = record["eventTime"].as_str().unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
+        assert_eq!(
+            *record,
+            serde_json::json!({
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": "us-east-1",
+                "eventTime": time,
+                "eventName": "ObjectCreated:Put",
+                "userIdentity": { "principalId": "AWS:AKIDEXAMPLE" },
+                "requestParameters": { "sourceIPAddress": "127.0.0.1" },
+                "responseElements": {
+                    "x-amz-request-id": put.header("x-amz-request-id"),
+                    "x-amz-id-2": put.header("x-amz-id-2"),
+                },
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "configurationId": "mine",
+                    "bucket": {
+                        "name": "box",
+                        "ownerIdentity": { "principalId": "000000000000" },
+                        "arn": "arn:aws:s3:::box",
+                    },
+                    "object": {
+                        "key": "in/red+flower.jpg",
+                        "size": 5,
+                        "eTag": "5d41402abc4b2a76b9719d911017c592",
+                        "sequencer": "0000000000000001",
+                    },
+                },
+            })
+        );
+    }
 
-#[derive(Serialize)]
-struct ResponseElements {
-    #[serde(rename = "x-amz-request-id")]
-    request_id: String,
-    #[serde(rename = "x-amz-id-2")]
-    host_id: String,
-}
+    #[tokio::test]
+    async fn every_kind_of_change_is_told_in_order_and_to_its_function() {
+        let bench = Bench::new().await;
+        let (made, removed) = (bench.function("made").await, bench.function("removed").await);
+        let rules =
+            rule("1", &made, "s3:ObjectCreated:*", "") + &rule("2", &removed, "s3:ObjectRemoved:*", "");
+        assert_eq!(configure(&bench, &rules).await, 200);
+        bench.send("PUT", "/box/k", &[], "1").await;
+        bench.send("PUT", "/box/k", &[], "2").await;
+        bench.send("PUT", "/box/copy", &[("x-amz-copy-source", "box/k")], "").await;
+        bench.send("DELETE", "/box/k", &[], "").await;
+        bench.send("DELETE", "/box/k", &[], "").await;
+        let document = "<Delete><Object><Key>copy</Key></Object></Delete>";
+        bench.send("POST", "/box?delete", &[], document).await;
+        // Nothing was changed, so nothing is told.
+        bench.refused("PUT", "/box/k", &[("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")], "3").await;
+        let mut events = bench.events();
+        let text = |event: &serde_json::Value, path: &str| {
+            event.pointer(&format!("/Records/0/{path}")).and_then(|v| v.as_str()).unwrap_or("none").to_owned()
+        };
+        events.sort_by_key(|(_, event)| text(event, "s3/object/sequencer"));
+        let told: Vec<_> = events
+            .iter()
+            .map(|(function, event)| {
+                (function.clone(), text(event, "eventName"), text(event, "s3/object/key"))
+            })
+            .collect();
+        let row =
+            |function: &String, name: &str, key: &str| (function.clone(), name.to_owned(), key.to_owned());
+        assert_eq!(
+            told,
+            [
+                row(&made, "ObjectCreated:Put", "k"),
+                row(&made, "ObjectCreated:Put", "k"),
+                row(&made, "ObjectCreated:Copy", "copy"),
+                row(&removed, "ObjectRemoved:Delete", "k"),
+                row(&removed, "ObjectRemoved:Delete", "copy"),
+            ]
+        );
+        assert_eq!(text(&events[3].1, "s3/object/eTag"), "none");
+        assert!(events[3].1.pointer("/Records/0/s3/object/size").is_none());
+    }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Subject<'a> {
-    #[serde(rename = "s3SchemaVersion")]
-    schema_version: &'static str,
-    configuration_id: &'a str,
-    bucket: SubjectBucket<'a>,
-    object: SubjectObject<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SubjectBucket<'a> {
-    name: &'a str,
-    owner_identity: Identity,
-    arn: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SubjectObject<'a> {
-    key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    e_tag: Option<&'a str>,
-    sequencer: String,
-}
-
-fn document<'a>(
-    tx: &Tx<'_>,
-    origin: &'a Origin,
-    (bucket, key): (&'a str, &'a str),
-    kind: Kind,
-    object: Option<&'a Object>,
-    rule: &'a Rule,
-    sequence: u64,
-) -> Document<'a> {
-    let record = Record {
-        event_version: "2.1",
-        event_source: "aws:s3",
-        aws_region: &origin.region,
-        event_time: tx.now().iso_z(),
-        event_name: kind.name(),
-        user_identity: Identity { principal_id: format!("AWS:{}", origin.access_key) },
-        request_parameters: RequestParameters { source_ip_address: SOURCE_ADDRESS },
-        response_elements: ResponseElements {
-            request_id: origin.id.to_string(),
-            host_id: host_id(origin.id),
-        },
-        s3: Subject {
-            schema_version: "1.0",
-            configuration_id: &rule.id,
-            bucket: SubjectBucket {
-                name: bucket,
-                owner_identity: Identity { principal_id: ACCOUNT.to_owned() },
-                arn: format!("arn:aws:s3:::{bucket}"),
-            },
-            object: SubjectObject {
-                key: encode_key(key),
-                size: object.map(|object| object.len),
-                e_tag: object.map(|object| object.etag.as_str()),
-                // Of one length, so that they compare as text whichever end is padded.
-                sequencer: hex(&sequence.to_be_bytes()).to_ascii_uppercase(),
-            },
-        },
-    };
-    Document { records: [record] }
+    #[tokio::test]
+    async fn rules_are_kept_shown_replaced_and_removed() {
+        let bench = Bench::new().await;
+        let function = bench.function("f").await;
+        assert_eq!(configure(&bench, &rule("1", &function, "s3:ObjectCreated:Put", "a b&amp;")).await, 200);
+        let shown = bench.send("GET", "/box?notification", &[], "").await;
+        assert_eq!((shown.element("Id"), shown.element("CloudFunction")), ("1", function.as_str()));
+        assert_eq!((shown.element("Event"), shown.element("Name")), ("s3:ObjectCreated:Put", "Prefix"));
+        assert_eq!(shown.element("Value"), "a b&amp;");
+        let missing =
+            rule("1", "arn:aws:lambda:us-east-1:000000000000:function:missing", "s3:ObjectCreated:*", "");
+        let document = format!("<NotificationConfiguration>{missing}</NotificationConfiguration>");
+        let refused = bench.refused("PUT", "/box?notification", &[], &document).await;
+        assert!(refused.contains("Unable to validate the following destination configurations"), "{refused}");
+        let skip = [("x-amz-skip-destination-validation", "true")];
+        assert_eq!(bench.send("PUT", "/box?notification", &skip, &document).await.status, 200);
+        bench.send("PUT", "/box/k", &[], "").await;
+        assert!(bench.events().is_empty());
+        for other in [
+            "<QueueConfiguration><Queue>q</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration>",
+            "<EventBridgeConfiguration/>",
+        ] {
+            let document = format!("<NotificationConfiguration>{other}</NotificationConfiguration>");
+            let refused = bench.refused("PUT", "/box?notification", &[], &document).await;
+            assert!(refused.starts_with("501 NotImplemented"), "{refused}");
+        }
+        let both = rule("1", &function, "s3:ObjectCreated:*", "a")
+            + &rule("2", &function, "s3:ObjectCreated:*", "ab");
+        assert_eq!(configure(&bench, &both).await, 400);
+        assert_eq!(configure(&bench, "").await, 200);
+        assert!(!bench.send("GET", "/box?notification", &[], "").await.body.contains("CloudFunction"));
+    }
 }

@@ -151,3 +151,106 @@ impl Encoding {
         (objects.collect(), prefixes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    async fn filled(keys: &[&str]) -> Bench {
+        let bench = Bench::new().await;
+        for key in keys {
+            assert_eq!(bench.send("PUT", &format!("/box/{key}"), &[], "x").await.status, 200);
+        }
+        bench.send("PUT", "/boxes", &[], "").await;
+        bench.send("PUT", "/boxes/other", &[], "x").await;
+        bench
+    }
+
+    /// Follows a listing to its end: its keys and its prefixes, page by page.
+    async fn pages(bench: &Bench, query: &str) -> Vec<Vec<String>> {
+        let (mut pages, mut token) = (Vec::new(), String::new());
+        loop {
+            let answer = bench.send("GET", &format!("/box?list-type=2{query}{token}"), &[], "").await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let mut page: Vec<String> = answer.elements("Key").into_iter().map(str::to_owned).collect();
+            page.extend(answer.elements("CommonPrefixes").into_iter().map(str::to_owned));
+            assert_eq!(answer.element("KeyCount"), page.len().to_string());
+            let more = answer.element("IsTruncated") == "true";
+            assert_eq!(more, answer.body.contains("<NextContinuationToken>"));
+            token = format!("&continuation-token={}", answer.element("NextContinuationToken"));
+            pages.push(page);
+            if !more {
+                return pages;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_come_in_binary_order_and_page_by_page() {
+        let bench = filled(&["b", "a", "a/1", "Z", "%C3%A4", "a-1", "a%2F2"]).await;
+        let all = ["Z", "a", "a-1", "a/1", "a/2", "b", "ä"];
+        assert_eq!(pages(&bench, "").await, [all]);
+        for size in 1..=8 {
+            let paged = pages(&bench, &format!("&max-keys={size}")).await;
+            assert_eq!(paged.concat(), all);
+            assert!(paged.iter().all(|page| page.len() <= size));
+            assert_eq!(paged.len(), all.len().div_ceil(size));
+        }
+        assert_eq!(pages(&bench, "&prefix=a&start-after=a-1").await.concat(), ["a/1", "a/2"]);
+        assert_eq!(pages(&bench, "&max-keys=0").await, [Vec::<String>::new()]);
+        assert_eq!(pages(&bench, "&prefix=%C3%A4&encoding-type=url").await.concat(), ["%C3%A4"]);
+    }
+
+    #[tokio::test]
+    async fn keys_with_a_common_beginning_are_rolled_up() {
+        let many: Vec<String> = (0..30).map(|n| format!("many/{n:02}")).collect();
+        let mut keys = vec!["a", "d/e/1", "d/e/2", "d/f", "d2", "z/"];
+        keys.extend(many.iter().map(String::as_str));
+        let bench = filled(&keys).await;
+        let prefix = |text: &str| format!("<Prefix>{text}</Prefix>");
+        let all = vec!["a".to_owned(), "d2".to_owned(), prefix("d/"), prefix("many/"), prefix("z/")];
+        assert_eq!(pages(&bench, "&delimiter=%2F").await, std::slice::from_ref(&all));
+        for size in 1..=6 {
+            let mut paged = pages(&bench, &format!("&delimiter=/&max-keys={size}")).await.concat();
+            paged.sort_by_key(|entry| entry.starts_with('<'));
+            assert_eq!(paged, all, "pages of {size}");
+        }
+        assert_eq!(
+            pages(&bench, "&delimiter=/&prefix=d/").await.concat(),
+            ["d/f".to_owned(), prefix("d/e/")]
+        );
+        assert_eq!(pages(&bench, "&delimiter=/&prefix=many/").await.concat(), many);
+        assert_eq!(pages(&bench, "&delimiter=/e/").await.concat().last(), Some(&prefix("d/e/")));
+        assert_eq!(
+            pages(&bench, "&delimiter=/&start-after=d2").await.concat(),
+            [prefix("many/"), prefix("z/")]
+        );
+    }
+
+    #[tokio::test]
+    async fn the_first_version_pages_by_marker() {
+        let bench = filled(&["a", "b/1", "b/2", "c"]).await;
+        let first = bench.send("GET", "/box?delimiter=/&max-keys=2", &[], "").await;
+        assert_eq!((first.element("IsTruncated"), first.element("NextMarker")), ("true", "b/"));
+        let second = bench.send("GET", "/box?delimiter=/&max-keys=2&marker=b/", &[], "").await;
+        assert_eq!((second.elements("Key"), second.element("IsTruncated")), (vec!["c"], "false"));
+    }
+
+    #[tokio::test]
+    async fn listings_that_cannot_be_are_refused() {
+        let bench = Bench::new().await;
+        for (query, expected) in [
+            ("list-type=2&max-keys=-1", "400 InvalidArgument"),
+            ("list-type=2&max-keys=x", "400 InvalidArgument"),
+            ("list-type=2&continuation-token=%21", "400 InvalidArgument"),
+            ("list-type=2&encoding-type=base64", "400 InvalidArgument"),
+            ("versions", "501 NotImplemented The operation ListObjectVersions"),
+            ("metadataConfiguration", "501 NotImplemented The parameter metadataConfiguration"),
+            ("uploads", "501 NotImplemented The operation ListMultipartUploads"),
+        ] {
+            let refused = bench.refused("GET", &format!("/box?{query}"), &[], "").await;
+            assert!(refused.starts_with(expected), "{query}: {refused}");
+        }
+        assert!(bench.refused("GET", "/missing?list-type=2", &[], "").await.starts_with("404 NoSuchBucket"));
+    }
+}

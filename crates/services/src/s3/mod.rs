@@ -9,14 +9,17 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
+mod access;
 mod body;
 mod bucket;
 mod change;
 mod checksum;
 mod conditions;
+mod description;
 mod encoding;
 mod error;
 mod event;
+mod event_document;
 mod headers;
 mod host;
 mod listing;
@@ -75,6 +78,8 @@ impl S3 {
     pub fn new(store: Store, region: impl Into<String>, domains: &[String]) -> Self {
         let state = Arc::new(State { store, region: region.into() });
         let mut builder = S3ServiceBuilder::new(operations::Operations(state));
+        builder.set_auth(access::NoKeys);
+        builder.set_access(access::Supported);
         builder.set_host(host::Domains::new(domains));
         let mut config = S3Config::default();
         config.xml_max_body_size = XML_BODY;

@@ -1,6 +1,6 @@
 //! The operations, listed once: the table yields the implementation of `s3s`'s trait and the public list.
 //!
-//! `s3s` answers every other operation with 501 and its name.
+//! Every other operation is refused by its name ([`super::access`]).
 
 use super::State;
 use super::request::Context;
@@ -51,4 +51,29 @@ operations! {
         put_bucket_notification_configuration(PutBucketNotificationConfigurationInput)
         -> PutBucketNotificationConfigurationOutput;
     PutObject: put_object(PutObjectInput) -> PutObjectOutput;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use super::*;
+
+    #[tokio::test]
+    async fn the_list_is_sorted_and_everything_else_is_named_in_its_refusal() {
+        assert!(OPERATIONS.is_sorted());
+        let bench = Bench::new().await;
+        for (method, uri, name) in [
+            ("POST", "/box/k?uploads", "CreateMultipartUpload"),
+            ("GET", "/box?policy", "GetBucketPolicy"),
+            ("GET", "/box?versioning", "GetBucketVersioning"),
+            ("DELETE", "/box/k?tagging", "DeleteObjectTagging"),
+        ] {
+            assert!(!OPERATIONS.contains(&name));
+            let refused = bench.refused(method, uri, &[], "").await;
+            assert!(
+                refused.starts_with(&format!("501 NotImplemented The operation {name} is not")),
+                "{refused}"
+            );
+        }
+    }
 }

@@ -7,25 +7,17 @@ use super::bucket::existing;
 use super::change::put;
 use super::checksum::hex;
 use super::conditions::WriteConditions;
+use super::description::Description;
 use super::error::{Error, Result, refuse};
 use super::event::{Kind, Origin};
 use super::parameters::check_query;
 use super::request::Context;
 use crate::object::Object;
 use futures::StreamExt;
-use s3s::dto::{
-    ChecksumType, ETag, Expires, Metadata, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
-    TimestampFormat,
-};
+use s3s::dto::{ChecksumType, ETag, PutObjectInput, PutObjectOutput, StreamingBlob};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 use std::collections::BTreeMap;
 use store::blob::Pinned;
-
-/// The most bytes of all names and values of an object's metadata (2 KB).
-const METADATA: usize = 2 * 1024;
-
-/// The type of an object that was put without one.
-const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 pub(super) async fn run(
     state: &State,
@@ -98,50 +90,160 @@ fn answer(object: &Object) -> PutObjectOutput {
     }
 }
 
-/// What a request says of an object beside its bytes.
-pub(super) struct Description {
-    pub(super) content_type: Option<String>,
-    pub(super) cache_control: Option<String>,
-    pub(super) content_disposition: Option<String>,
-    pub(super) content_encoding: Option<String>,
-    pub(super) content_language: Option<String>,
-    pub(super) expires: Option<Expires>,
-    pub(super) metadata: Option<Metadata>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use wire::Body;
+    use wire::body::BoxError;
 
-type Headers = BTreeMap<String, String>;
-
-impl Description {
-    /// The headers and the metadata as they are stored.
-    pub(super) fn checked(self) -> Result<(Headers, BTreeMap<String, String>)> {
-        let metadata: BTreeMap<String, String> = self.metadata.unwrap_or_default().into_iter().collect();
-        let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if size > METADATA {
-            return Err(refuse(
-                S3ErrorCode::MetadataTooLarge,
-                format!(
-                    "Your metadata headers exceed the maximum allowed metadata size: {size} of {METADATA} bytes."
-                ),
-            ));
-        }
-        let expires = self.expires.as_ref().map(http_date).transpose()?;
+    #[tokio::test]
+    async fn an_object_comes_back_with_all_that_was_said_of_it() {
+        let bench = Bench::new().await;
         let headers = [
-            ("content-type", Some(self.content_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned()))),
-            ("cache-control", self.cache_control),
-            ("content-disposition", self.content_disposition),
-            ("content-encoding", self.content_encoding),
-            ("content-language", self.content_language),
-            ("expires", expires),
+            ("content-type", "text/plain"),
+            ("cache-control", "no-store"),
+            ("content-disposition", "attachment"),
+            ("content-encoding", "gzip"),
+            ("content-language", "de"),
+            ("expires", "Sat, 31 Jan 2026 12:00:00 GMT"),
+            ("x-amz-meta-colour", "red"),
         ];
-        let headers =
-            headers.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        Ok((headers, metadata))
+        let put = bench.send("PUT", "/box/a%20key", &headers, "hello").await;
+        assert_eq!((put.status, put.header("etag")), (200, "\"5d41402abc4b2a76b9719d911017c592\""));
+        assert_eq!(put.header("x-amz-checksum-crc64nvme"), "M3eFcAZSQlc=");
+        let got = bench.send("GET", "/box/a%20key", &[("x-amz-checksum-mode", "ENABLED")], "").await;
+        assert_eq!((got.status, got.body.as_str()), (200, "hello"));
+        for (name, value) in headers {
+            assert_eq!(got.header(name), value);
+        }
+        assert_eq!(got.header("accept-ranges"), "bytes");
+        assert_eq!(got.header("x-amz-checksum-crc64nvme"), "M3eFcAZSQlc=");
+        assert_eq!(got.header("x-amz-checksum-type"), "FULL_OBJECT");
+        bench.send("PUT", "/box/plain", &[], "").await;
+        let plain = bench.send("HEAD", "/box/plain", &[], "").await;
+        assert_eq!(plain.header("content-type"), "binary/octet-stream");
+        assert_eq!(plain.header("content-length"), "0");
     }
-}
 
-fn http_date(at: &Timestamp) -> Result<String> {
-    let mut text = Vec::new();
-    at.format(TimestampFormat::HttpDate, &mut text)
-        .map_err(|_| refuse(S3ErrorCode::InvalidArgument, "The header Expires is no date."))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    #[tokio::test]
+    async fn a_body_that_is_not_what_was_claimed_leaves_nothing() {
+        let bench = Bench::new().await;
+        let zeros = "0".repeat(64);
+        for (headers, expected) in [
+            ([("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")], "400 BadDigest"),
+            ([("content-md5", "AAAA")], "400 InvalidDigest"),
+            ([("x-amz-content-sha256", zeros.as_str())], "400 XAmzContentSHA256Mismatch"),
+            ([("x-amz-checksum-crc32", "AAAAAA==")], "400 BadDigest The CRC32"),
+            ([("x-amz-checksum-crc32", "AA==")], "400 InvalidRequest"),
+            ([("x-amz-checksum-md5", "AA==")], "501 NotImplemented"),
+        ] {
+            let refused = bench.refused("PUT", "/box/k", &headers, "hello").await;
+            assert!(refused.starts_with(expected), "{refused}");
+        }
+        assert_eq!(bench.send("GET", "/box/k", &[], "").await.element("Code"), "NoSuchKey");
+        assert_eq!(bench.files(), 0);
+        let right = [
+            ("content-md5", "XUFAKrxLKna5cZ2REBfFkg=="),
+            ("x-amz-content-sha256", "2CF24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"),
+            ("x-amz-checksum-crc32", "NhCmhg=="),
+            ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ];
+        let put = bench.send("PUT", "/box/k", &right, "hello").await;
+        assert_eq!((put.status, put.header("x-amz-checksum-crc32")), (200, "NhCmhg=="));
+    }
+
+    #[tokio::test]
+    async fn a_chunked_body_is_decoded_and_its_trailer_is_held_against_it() {
+        let bench = Bench::new().await;
+        let headers = [
+            ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            ("content-encoding", "aws-chunked"),
+            ("x-amz-trailer", "x-amz-checksum-crc32"),
+            ("x-amz-decoded-content-length", "5"),
+        ];
+        let body = |trailer: &str| format!("5\r\nhello\r\n0\r\n{trailer}\r\n");
+        let right = body("x-amz-checksum-crc32:NhCmhg==\r\n");
+        let put = bench.send("PUT", "/box/k", &headers, &right).await;
+        assert_eq!((put.status, put.header("x-amz-checksum-crc32")), (200, "NhCmhg=="));
+        let got = bench.send("GET", "/box/k", &[], "").await;
+        assert_eq!((got.body.as_str(), got.header("content-encoding")), ("hello", ""));
+        for (body, expected) in [
+            (body("x-amz-checksum-crc32:AAAAAA==\r\n"), "400 BadDigest"),
+            (body("x-amz-checksum-crc32:AA==\r\n"), "400 MalformedTrailerError"),
+            (body("x-amz-checksum-crc32c:AAAAAA==\r\n"), "400 MalformedTrailerError"),
+            (body(""), "400 MalformedTrailerError"),
+            (right[..20].to_owned(), "400 IncompleteBody"),
+            ("hello".to_owned(), "400 IncompleteBody"),
+        ] {
+            let refused = bench.refused("PUT", "/box/other", &headers, &body).await;
+            assert!(refused.starts_with(expected), "{body:?}: {refused}");
+        }
+        assert_eq!(bench.files(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_leaves_nothing() {
+        let bench = Bench::new().await;
+        let parts: Vec<Result<Frame<Bytes>, BoxError>> =
+            vec![Ok(Frame::data(Bytes::from("half"))), Err("reset by peer".into())];
+        let body = Body::stream(StreamBody::new(futures::stream::iter(parts)));
+        let answer = bench.send_body("PUT", "/box/k", &[], body, 8).await;
+        assert_eq!(answer.element("Code"), "IncompleteBody");
+        let first = futures::stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::from("half")))]);
+        let body =
+            Body::stream(StreamBody::new(futures::StreamExt::chain(first, futures::stream::pending())));
+        let sending = bench.send_body("PUT", "/box/k", &[], body, 8);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), sending).await.is_err());
+        assert_eq!(bench.files(), 0);
+        assert_eq!(bench.send("HEAD", "/box/k", &[], "").await.status, 404);
+    }
+
+    #[tokio::test]
+    async fn replaced_bytes_are_removed_and_shared_ones_stay() {
+        let bench = Bench::new().await;
+        for (key, body, files) in [("a", "1", 1), ("b", "1", 1), ("a", "2", 2), ("b", "2", 1), ("b", "2", 1)]
+        {
+            assert_eq!(bench.send("PUT", &format!("/box/{key}"), &[], body).await.status, 200);
+            assert_eq!(bench.files(), files, "after {key}={body}");
+        }
+        assert_eq!(bench.send("GET", "/box/a", &[], "").await.body, "2");
+    }
+
+    #[tokio::test]
+    async fn limits_and_wishes_are_refused_by_name() {
+        let bench = Bench::new().await;
+        let (long_key, long_value) = (format!("/box/{}", "k".repeat(1_025)), "v".repeat(2_048));
+        for (uri, header, expected) in [
+            ("/missing/k", ("a", "b"), "404 NoSuchBucket"),
+            (long_key.as_str(), ("a", "b"), "400 KeyTooLongError"),
+            ("/Bad_Name/k", ("a", "b"), "400 InvalidBucketName"),
+            ("/box/k", ("x-amz-meta-m", long_value.as_str()), "400 MetadataTooLarge"),
+            ("/box/k", ("content-length", "5368709121"), "400 EntityTooLarge"),
+            (
+                "/box/k",
+                ("x-amz-storage-class", "GLACIER"),
+                "501 NotImplemented The header x-amz-storage-class",
+            ),
+            ("/box/k", ("if-match", "\"abc\""), "404 NoSuchKey"),
+            ("/box/k?versionId=1", ("a", "b"), "501 NotImplemented The parameter versionId"),
+            ("/box/k?renameObject", ("a", "b"), "501 NotImplemented The parameter renameObject"),
+            ("/box/k?tagging", ("a", "b"), "501 NotImplemented The operation PutObjectTagging"),
+            ("/box/k?uploadId=1&partNumber=1", ("a", "b"), "501 NotImplemented The operation UploadPart"),
+        ] {
+            let mut headers = vec![header];
+            if header.0 == "content-length" {
+                headers =
+                    vec![("x-amz-decoded-content-length", header.1), ("content-encoding", "aws-chunked")];
+            }
+            let refused = bench.refused("PUT", uri, &headers, "hello").await;
+            assert!(refused.starts_with(expected), "{uri}: {refused}");
+        }
+        let new = [("if-none-match", "*")];
+        assert_eq!(bench.send("PUT", "/box/k", &new, "1").await.status, 200);
+        assert!(bench.refused("PUT", "/box/k", &new, "2").await.starts_with("412 PreconditionFailed"));
+        assert_eq!(bench.files(), 1);
+    }
 }

@@ -3,7 +3,6 @@
 use super::body::{Report, Verified};
 use super::error::not_supported;
 use super::headers::Claims;
-use super::parameters;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -41,7 +40,6 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
     let Request { mut head, body, credential, id, .. } = request;
     head.headers.remove(AUTHORIZATION);
     take_query(&mut head.uri, &mut head.headers)?;
-    parameters::check_headers(&head.headers)?;
     refuse_forms(&head.method, &head.headers)?;
     ignore_unreadable_range(&mut head.headers);
     let report = Report::default();

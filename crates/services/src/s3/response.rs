@@ -79,7 +79,6 @@ fn complete_error(head: &Head, status: StatusCode, document: &[u8]) -> String {
     let Some(start) = text.strip_suffix(END) else { return text.into_owned() };
     let unknown = format!("Mayfly does not know the operation {} {}.", head.method, head.path);
     let mut text = start.replace("<Message>Unknown operation</Message>", &element("Message", &unknown));
-    text = text.replace(" is not implemented yet</Message>", " is not supported by Mayfly.</Message>");
     if !text.contains("<Message>") {
         let code =
             text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
