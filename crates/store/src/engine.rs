@@ -67,6 +67,7 @@ struct Shared {
 }
 
 /// What the writer announces after a commit.
+#[derive(Debug)]
 pub(crate) struct Wakes {
     /// Events were submitted or became due at another time.
     pub(crate) events: Notify,
@@ -107,7 +108,7 @@ impl Store {
             packages: Packages::open(&dir.join("packages"))?,
             databases: Databases::open(&dir.join("sql"))?,
             sync_lane: SyncLane::new(),
-            leases: Leases::default(),
+            leases: Leases::new(wakes.clone()),
             wakes,
             clock,
             _lock: lock,

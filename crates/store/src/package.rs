@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 /// The directory of unpacked packages.
 #[derive(Debug)]
 pub struct Packages {
-    #[expect(dead_code, reason = "unpacking follows")]
     dir: PathBuf,
 }
 
@@ -15,5 +14,10 @@ impl Packages {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         make_private_dir(dir)?;
         Ok(Packages { dir: dir.to_owned() })
+    }
+
+    /// Where the package `code` lies unpacked.
+    pub fn dir(&self, code: &model::CodeId) -> PathBuf {
+        self.dir.join(&code.0)
     }
 }
