@@ -29,7 +29,7 @@ sys.path.insert(0, str(HERE.parent.parent / "scripts"))
 import deploy  # noqa: E402
 from mayfly_process import MayflyProcess, binary, trouble, wait_for  # noqa: E402
 
-ROW_DEADLINE = 60  # seconds for an uploaded picture's row to appear
+DEADLINE = 60  # seconds for the rows of uploaded pictures to appear
 COLUMNS = ["key", "sequencer", "status", "digit", "confidence", "error", "bytes", "request_id"]
 
 
@@ -118,7 +118,7 @@ class Demo:
     def watch(self, waiting: list, previous: dict = None, puts: list = ()) -> None:
         """Wait for the uploads' rows, and show each as it comes. `previous` maps the keys that
         had a row before to that row's sequencer; `puts` are the uploads still under way."""
-        previous, waiting = previous or {}, list(waiting)
+        previous, waiting, arrived = previous or {}, list(waiting), []
         self.uploads += waiting
 
         def look() -> bool:
@@ -131,17 +131,23 @@ class Demo:
                 if row and row["sequencer"] != previous.get(upload.key):
                     upload.row, upload.seconds = row, now - upload.started
                     waiting.remove(upload)
-                    self.show(upload)
-            return not waiting
+                    arrived.append(upload)
+            # The REPORT line is written when the function has ended, a little after the row.
+            reports = self.reports() if arrived else {}
+            for upload in [u for u in arrived if u.row["request_id"] in reports]:
+                upload.report = reports[upload.row["request_id"]]
+                arrived.remove(upload)
+                self.show(upload)
+            return not waiting and not arrived
 
-        wait_for(look, ROW_DEADLINE, lambda: "the rows of " + ", ".join(u.key for u in waiting))
+        def missing() -> str:
+            return (f"the rows of {[upload.key for upload in waiting]}"
+                    f" and the REPORT lines of {[upload.key for upload in arrived]}")
+
+        wait_for(look, DEADLINE, missing)
 
     def show(self, upload: Upload) -> None:
         """Print one line of the table."""
-        request = upload.row["request_id"]
-        upload.report = wait_for(
-            lambda: self.reports().get(request), 20, f"the REPORT line of request {request}", 0.1
-        )
         row, report = upload.row, upload.report
         truth = "-" if upload.digit is None else upload.digit
         result = "error" if row["status"] == "error" else row["digit"]

@@ -127,7 +127,7 @@ def create_functions(archive: Path) -> str:
     """Both functions, from a package in a bucket; the ARN of the one that recognises."""
     s3, functions = client("s3"), client("lambda")
     s3.create_bucket(Bucket=CODE_BUCKET)
-    s3.upload_file(str(archive), CODE_BUCKET, archive.name)
+    s3.put_object(Bucket=CODE_BUCKET, Key=archive.name, Body=archive.read_bytes())
     arns = {}
     for name, memory in [("recognise", 512), ("results", 256)]:
         arns[name] = functions.create_function(
