@@ -55,8 +55,9 @@ class MayflyProcess:
 
     def start(self, timeout: float = 30) -> float:
         """Start it and wait until it answers; the seconds that took. A later start keeps the port."""
-        # What the caller's shell says about AWS is not meant for the server.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        # What the caller's shell says about AWS, or about a server of theirs, is not meant here.
+        foreign = ("AWS_", "MAYFLY_")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         env.update({"NO_COLOR": "1", **self.extra_env})
         command = [binary(), "serve", "--listen", f"127.0.0.1:{self.port}"]
         command += ["--data-dir", self.data_dir, *self.args]

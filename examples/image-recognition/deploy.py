@@ -55,6 +55,8 @@ def package() -> Path:
     contents = [(HERE / name).read_bytes() for name in SOURCES]
     archive = BUILD / f"functions-{_hash(stamp, Path(__file__).read_bytes(), *contents)}.zip"
     if not archive.exists():
+        for older in BUILD.glob("functions-*.zip"):
+            older.unlink()
         _write(archive, parts)
     return archive
 
