@@ -1,0 +1,110 @@
+//! Function URLs: an HTTP request becomes a synchronous call, and its answer the response.
+//!
+//! A URL is reachable by path, `http://HOST:PORT/lambda-url/ID/...`, and by host name,
+//! `http://ID.lambda-url.REGION.localhost:PORT/...`.
+
+mod answer;
+mod event;
+pub mod record;
+
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
+use model::{Event, FunctionArn, Outcome, Source, limits};
+use record::{AuthType, URLS};
+use store::Store;
+use wire::body::ReadError;
+use wire::{Body, Request, Response};
+
+/// The data plane of function URLs.
+#[derive(Clone)]
+pub struct FunctionUrls {
+    store: Store,
+}
+
+impl FunctionUrls {
+    /// The function URLs that `store` knows.
+    pub fn new(store: Store) -> Self {
+        FunctionUrls { store }
+    }
+
+    /// Serves a request to the URL `id`; the first `base` bytes of its path belong to the platform.
+    pub async fn serve(&self, id: &str, base: usize, request: Request) -> Response {
+        let request_id = request.id;
+        let mut response = match self.call(id, base, request).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.response(),
+        };
+        if let Ok(value) = HeaderValue::from_str(&request_id.to_string()) {
+            response.headers_mut().insert("x-amzn-requestid", value);
+        }
+        response
+    }
+
+    async fn call(&self, id: &str, base: usize, request: Request) -> Result<Response, Refusal> {
+        let config = self.store.read(|view| view.get(&URLS, id)).map_err(|error| {
+            tracing::error!(id = %request.id, %error, "cannot read a function URL");
+            INTERNAL
+        })?;
+        let Some(config) = config else { return Err(FORBIDDEN) };
+        if config.auth_type == AuthType::Iam && request.credential.is_none() {
+            return Err(FORBIDDEN);
+        }
+        if request.head.headers.contains_key(UPGRADE) {
+            return Err(NO_UPGRADE);
+        }
+        let body = request.body.read(limits::SYNC_PAYLOAD).await.map_err(|error| match error {
+            ReadError::TooLong(_) => TOO_LARGE,
+            ReadError::Broken(_) => BROKEN_BODY,
+        })?;
+        let now = self.store.now();
+        let payload = event::event(&request.head, &body, id, base, request.id, now);
+        // Base64 and the rest of the event may make a large body too large.
+        if payload.len() > limits::SYNC_PAYLOAD {
+            return Err(TOO_LARGE);
+        }
+        let event = Event {
+            id: request.id,
+            ..Event::new(FunctionArn::of(&config.function), Source::Url, now, payload)
+        };
+        let ticket = self.store.sync_lane().submit(event).map_err(|_| TOO_MANY)?;
+        let answer = ticket.answer().await.ok_or(INTERNAL)?;
+        match answer.outcome {
+            Outcome::Failed(_) => Err(BAD_GATEWAY),
+            Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {
+                tracing::info!(id = %request.id, function = config.function, reason, "a function's answer is no HTTP response");
+                BAD_GATEWAY
+            }),
+        }
+    }
+}
+
+/// A response of the platform instead of the function's.
+struct Refusal {
+    status: StatusCode,
+    message: &'static str,
+}
+
+const FORBIDDEN: Refusal = Refusal { status: StatusCode::FORBIDDEN, message: "Forbidden" };
+const BAD_GATEWAY: Refusal = Refusal { status: StatusCode::BAD_GATEWAY, message: "Internal Server Error" };
+const INTERNAL: Refusal =
+    Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, message: "Internal Server Error" };
+const TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    message: "The request is larger than the 6 MB that a function can take; put large bodies into a bucket.",
+};
+const TOO_MANY: Refusal = Refusal { status: StatusCode::TOO_MANY_REQUESTS, message: "Too Many Requests" };
+const BROKEN_BODY: Refusal = Refusal { status: StatusCode::BAD_REQUEST, message: "The body broke off." };
+const NO_UPGRADE: Refusal = Refusal {
+    status: StatusCode::NOT_IMPLEMENTED,
+    message: "A function URL serves requests; it cannot be upgraded to a WebSocket or another protocol.",
+};
+
+impl Refusal {
+    fn response(self) -> Response {
+        let body = serde_json::json!({ "Message": self.message }).to_string();
+        let mut response = Response::new(Body::from(bytes::Bytes::from(body)));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
