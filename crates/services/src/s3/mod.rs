@@ -50,6 +50,7 @@ mod put_object;
 mod testing;
 
 pub use operations::OPERATIONS;
+pub use response::fault_response;
 
 use async_trait::async_trait;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -74,8 +75,13 @@ pub struct S3 {
 
 impl S3 {
     /// Object storage on `store`, in the region called `region`. Beside path style, buckets are found as
-    /// `BUCKET.DOMAIN` for `localhost`, `s3.localhost` and each of `domains`.
-    pub fn new(store: Store, region: impl Into<String>, domains: &[String]) -> Self {
+    /// `BUCKET.localhost` and `BUCKET.s3.localhost`.
+    pub fn new(store: Store, region: impl Into<String>) -> Self {
+        S3::with_domains(store, region, &[])
+    }
+
+    /// The same, with buckets also found as `BUCKET.DOMAIN` for each of `domains`.
+    pub fn with_domains(store: Store, region: impl Into<String>, domains: &[String]) -> Self {
         let state = Arc::new(State { store, region: region.into() });
         let mut builder = S3ServiceBuilder::new(operations::Operations(state));
         builder.set_auth(access::NoKeys);

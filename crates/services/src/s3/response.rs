@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use model::RequestId;
-use s3s::{HttpError, HttpResponse, S3Error};
-use wire::{Body, Request, Response};
+use s3s::{HttpError, HttpResponse, S3Error, S3ErrorCode};
+use wire::{Body, Fault, Request, Response};
 
 /// What an answer must know of its request.
 pub(super) struct Head {
@@ -25,6 +25,14 @@ impl Head {
 /// The second id of a request, as S3 sends one. Here it says the same in another form.
 pub(super) fn host_id(id: RequestId) -> String {
     STANDARD.encode(id.0.as_bytes())
+}
+
+/// A fault from before a request reached its service, as S3's clients read it.
+pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
+    let mut error =
+        S3Error::with_message(S3ErrorCode::Custom(fault.code.as_ref().into()), fault.message.clone());
+    error.set_status_code(fault.status);
+    refuse(&Head { id, method: Method::GET, path: "/".to_owned() }, error)
 }
 
 /// The answer to a request that was refused.
@@ -119,4 +127,22 @@ fn element(name: &str, text: &str) -> String {
     // Other control characters cannot stand in XML at all.
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("<{name}>{text}</{name}>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_is_told_in_xml() {
+        let id = RequestId::new(model::Timestamp(0));
+        let answer = fault_response(id, &Fault::new("AccessDenied", 403, "Request has <expired>"));
+        assert_eq!(answer.status(), 403);
+        assert_eq!(answer.headers()["x-amz-request-id"], id.to_string().as_str());
+        let document = answer.into_body().read(1_000).await.unwrap();
+        let document = String::from_utf8_lossy(&document);
+        let error = "<Error><Code>AccessDenied</Code><Message>Request has &lt;expired&gt;</Message>";
+        assert!(document.contains(error), "{document}");
+        assert!(document.contains(&format!("<RequestId>{id}</RequestId>")), "{document}");
+    }
 }

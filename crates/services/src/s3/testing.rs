@@ -68,7 +68,7 @@ impl Bench {
     pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), Arc::new(model::SystemClock)).unwrap();
-        let service = S3::new(store.clone(), model::REGION, &[]);
+        let service = S3::new(store.clone(), model::REGION);
         let bench = Bench { store, service, dir };
         assert_eq!(bench.send("PUT", "/box", &[], "").await.status, 200);
         bench
