@@ -4,7 +4,11 @@ use crate::Line;
 use model::limits::{LOG_LINE, LOG_PER_EVENT};
 use model::{Clock, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::Sender;
+
+/// How long the last lines of a log wait for room.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Splits a stream of bytes into lines and passes them on, within bounds. It never waits: a function that prints
 /// faster than lines are taken loses lines, not time.
@@ -14,6 +18,8 @@ pub(super) struct Lines {
     partial: Vec<u8>,
     /// Bytes that may still be passed on.
     room: usize,
+    /// What the platform has to say at the end.
+    notes: Vec<String>,
     /// Lines that were not taken.
     lost: u64,
     /// Bytes that came after the room was used up.
@@ -22,7 +28,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(to: Sender<Line>, clock: Arc<dyn Clock>) -> Self {
-        Lines { to, clock, partial: Vec::new(), room: LOG_PER_EVENT, lost: 0, dropped: 0 }
+        Lines { to, clock, partial: Vec::new(), room: LOG_PER_EVENT, notes: Vec::new(), lost: 0, dropped: 0 }
     }
 
     /// Takes what was printed.
@@ -48,12 +54,14 @@ impl Lines {
         }
     }
 
-    /// The platform's own line about this event.
-    pub(super) fn note(&mut self, text: String) {
-        if !self.partial.is_empty() {
-            self.flush();
-        }
+    /// The platform's own line at the beginning of the log.
+    pub(super) fn announce(&mut self, text: String) {
         self.pass(text);
+    }
+
+    /// The platform's own line at the end of the log.
+    pub(super) fn note(&mut self, text: String) {
+        self.notes.push(text);
     }
 
     /// The present time of the same clock that stamps lines.
@@ -61,22 +69,30 @@ impl Lines {
         self.clock.now()
     }
 
-    /// Passes on an unfinished line, and says what is missing.
-    pub(super) fn finish(&mut self) {
+    /// Passes on an unfinished line, says what is missing, and ends the log with the platform's notes. Only here may
+    /// the function's end wait a moment for whoever takes the lines.
+    pub(super) async fn finish(&mut self) {
         if !self.partial.is_empty() {
             self.flush();
         }
+        let mut last = Vec::new();
         if self.dropped > 0 {
-            let text = format!(
-                "[the log of one event ends at {LOG_PER_EVENT} bytes; {} more were dropped]",
+            let most = LOG_PER_EVENT;
+            last.push(format!(
+                "[the log of one event ends at {most} bytes; {} more were dropped]",
                 self.dropped
-            );
-            self.pass(text);
+            ));
         }
         if self.lost > 0 {
-            let text =
-                format!("[{} lines came faster than they could be stored and were dropped]", self.lost);
-            self.pass(text);
+            last.push(format!(
+                "[{} lines came faster than they could be stored and were dropped]",
+                self.lost
+            ));
+        }
+        last.append(&mut self.notes);
+        for text in last {
+            let line = Line { time: self.clock.now(), text };
+            let _ = self.to.send_timeout(line, PATIENCE).await;
         }
     }
 
@@ -105,13 +121,23 @@ mod tests {
     use model::FakeClock;
     use tokio::sync::mpsc;
 
-    fn printed(chunks: &[&[u8]], capacity: usize) -> Vec<String> {
+    #[tokio::main(flavor = "current_thread")]
+    async fn printed(chunks: &[&[u8]], capacity: usize) -> Vec<String> {
         let (to, mut from) = mpsc::channel(capacity);
         let mut lines = Lines::new(to, Arc::new(FakeClock::new(Timestamp(0))));
         chunks.iter().for_each(|chunk| lines.print(chunk));
-        lines.finish();
-        drop(lines);
-        std::iter::from_fn(|| from.try_recv().ok()).map(|line| line.text).collect()
+        lines.note("the end".to_owned());
+        let take = async {
+            let mut taken = Vec::new();
+            while let Some(line) = from.recv().await {
+                taken.push(line.text);
+            }
+            taken
+        };
+        let finish = async move { lines.finish().await };
+        let ((), mut taken) = tokio::join!(finish, take);
+        assert_eq!(taken.pop().as_deref(), Some("the end"));
+        taken
     }
 
     #[test]
@@ -135,6 +161,7 @@ mod tests {
 
     #[test]
     fn lines_that_nobody_takes_are_counted() {
-        assert_eq!(printed(&[b"a\nb\nc\n"], 2), ["a", "b"]);
+        let lost = "[1 lines came faster than they could be stored and were dropped]";
+        assert_eq!(printed(&[b"a\nb\nc\n"], 2), ["a", "b", lost]);
     }
 }

@@ -58,7 +58,7 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
     let choice = config.interpreters.choose(&job.spec.runtime)?;
     let mut lines = Lines::new(hooks.lines, Arc::clone(&config.clock));
     if let Some(warning) = &choice.warning {
-        lines.note(format!("[WARNING] {warning}"));
+        lines.announce(format!("[WARNING] {warning}"));
     }
     let root = config.interpreters.iter().position(|one| *one == choice.interpreter).unwrap_or_default();
     let start = Start {
@@ -222,7 +222,7 @@ impl Run<'_> {
         };
         let died = matches!(end, End::Ended(_));
         let (outcome, exit) = judge(self.job, end, died && usage.out_of_memory, &mut self.lines);
-        self.lines.finish();
+        self.lines.finish().await;
         let invoked = self.invoked.unwrap_or(ended);
         Ok(Report {
             outcome,

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
-use sandbox::{Config, Hooks, Job, Launcher, LauncherConfig, Line, Report, Sandbox, interpreters};
+use sandbox::{
+    Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Report, Sandbox, interpreters,
+};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -18,6 +20,18 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Node {
     pub(crate) data: TempDir,
     pub(crate) sandbox: Sandbox,
+    /// The launcher's process.
+    pub(crate) launcher: i32,
+}
+
+/// What exists of a node's sandboxes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Census {
+    processes: usize,
+    groups: usize,
+    mounts: usize,
+    launcher_descriptors: usize,
+    own_sockets: usize,
 }
 
 /// A function's code, unpacked.
@@ -27,7 +41,6 @@ pub(crate) struct Code(TempDir);
 pub(crate) struct Ran {
     pub(crate) report: Report,
     pub(crate) lines: Vec<Line>,
-    pub(crate) listener: Option<TcpListener>,
 }
 
 /// The search path for interpreters: the places where systems and version managers put them.
@@ -42,25 +55,29 @@ fn search_path() -> std::ffi::OsString {
 impl Node {
     /// Starts a launcher of its own.
     pub(crate) async fn start() -> Node {
+        // Starts take turns, so that each finds out which process its launcher is.
+        static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
+        let interpreters = INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[])).clone();
+        let _turn = TURN.lock().await;
+        let before = children(std::process::id() as i32);
         let launcher = Launcher::spawn(LauncherConfig {
             program: env!("CARGO_BIN_EXE_sandbox-launcher").into(),
             arguments: Vec::new(),
         });
-        Node::with(launcher.unwrap()).await
-    }
-
-    pub(crate) async fn with(launcher: Launcher) -> Node {
+        let launcher = launcher.unwrap();
+        let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
         let data = TempDir::new().unwrap();
         let config = Config {
             data_dir: data.path().to_path_buf(),
             run_dir: data.path().join("run"),
-            interpreters: interpreters::find(&search_path(), &[]),
+            interpreters,
             cpu_proportional: false,
             standby: 2,
             clock: Arc::new(SystemClock),
         };
         let sandbox = Sandbox::connect(launcher, config).await.unwrap();
-        Node { data, sandbox }
+        Node { data, sandbox, launcher: process.unwrap() }
     }
 
     /// Puts a function's files where a server would unpack them: below a directory that only root may enter.
@@ -84,20 +101,151 @@ impl Node {
 
     /// Runs a job to its end.
     pub(crate) async fn run(&self, job: Job) -> Ran {
-        let (to, mut from) = mpsc::channel(100_000);
-        let listener = Arc::new(Mutex::new(None));
-        let keep = Arc::clone(&listener);
-        let hooks = Hooks {
-            lines: to,
-            platform: Box::new(move |listener| *keep.lock().unwrap() = Some(listener)),
-            initialised: Box::new(|| {}),
-        };
-        let report = tokio::time::timeout(DEADLINE, self.sandbox.run(job, hooks)).await;
-        let report = report.expect("a run ends in time").expect("the platform is at no fault");
-        let lines = std::iter::from_fn(|| from.try_recv().ok()).collect();
-        let listener = listener.lock().unwrap().take();
-        Ran { report, lines, listener }
+        self.run_with(job, |_| {}).await
     }
+
+    /// Runs a job to its end and does something with the platform's listener.
+    pub(crate) async fn run_with(
+        &self,
+        job: Job,
+        platform: impl FnOnce(TcpListener) + Send + 'static,
+    ) -> Ran {
+        let (to, mut from) = mpsc::channel(10_000);
+        let hooks = Hooks { lines: to, platform: Box::new(platform), initialised: Box::new(|| {}) };
+        let taking = async {
+            let mut lines = Vec::new();
+            while let Some(line) = from.recv().await {
+                lines.push(line);
+            }
+            lines
+        };
+        let running = tokio::time::timeout(DEADLINE, self.sandbox.run(job, hooks));
+        let (report, lines) = tokio::join!(running, taking);
+        Ran { report: report.expect("a run ends in time").expect("the platform is at no fault"), lines }
+    }
+
+    /// Hooks that do nothing.
+    pub(crate) fn no_hooks(&self) -> Hooks {
+        Hooks { lines: mpsc::channel(1).0, platform: Box::new(|_| {}), initialised: Box::new(|| {}) }
+    }
+
+    /// The control groups in which this node's processes wait or run.
+    pub(crate) fn groups(&self) -> Vec<PathBuf> {
+        let mut groups = Vec::new();
+        for pid in descendants(self.launcher) {
+            for line in std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default().lines() {
+                let mut fields = line.splitn(3, ':').skip(1);
+                let (Some(controller), Some(path)) = (fields.next(), fields.next()) else { continue };
+                let root = if controller.is_empty() { "unified" } else { controller };
+                if path.contains("/mayfly-") {
+                    groups.push(Path::new("/sys/fs/cgroup").join(root).join(path.trim_start_matches('/')));
+                }
+            }
+        }
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// The directories in which this node's groups are made.
+    fn group_parents(&self) -> Vec<PathBuf> {
+        let mut parents: Vec<_> =
+            self.groups().iter().filter_map(|group| group.parent().map(Into::into)).collect();
+        parents.dedup();
+        parents
+    }
+
+    fn census(&self) -> Census {
+        let count = |path: String| std::fs::read_dir(path).map(Iterator::count).unwrap_or_default();
+        let directories = |path: &PathBuf| {
+            std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().is_dir())
+                .count()
+        };
+        let sockets = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        Census {
+            processes: descendants(self.launcher).len(),
+            groups: self.group_parents().iter().map(directories).sum(),
+            mounts: std::fs::read_to_string(format!("/proc/{}/mountinfo", self.launcher))
+                .unwrap_or_default()
+                .lines()
+                .count(),
+            launcher_descriptors: count(format!("/proc/{}/fd", self.launcher)),
+            // Other tests of this program come and go: only a flood of leaked descriptors shows.
+            own_sockets: sockets.count() / 200,
+        }
+    }
+
+    /// The census when two in a row, some time apart, are the same.
+    pub(crate) async fn settled(&self) -> Census {
+        let mut last = self.census();
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let now = self.census();
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        last
+    }
+
+    /// The census when it is as expected, or after some seconds whatever it is.
+    pub(crate) async fn settled_at(&self, expected: &Census) -> Census {
+        let mut now = self.census();
+        for _ in 0..100 {
+            if now == *expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            now = self.census();
+        }
+        now
+    }
+
+    /// Waits until only the launcher, its janitor and its two waiting processes are left.
+    pub(crate) async fn nothing_left(&self) {
+        eventually("all processes of the event are gone", || descendants(self.launcher).len() <= 4).await;
+    }
+}
+
+/// Waits for something that is about to be true.
+pub(crate) async fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if is_true() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+/// The parent of a process, and whether it still runs.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    if fields.next()? == "Z" { None } else { fields.next()?.parse().ok() }
+}
+
+fn children(of: i32) -> Vec<i32> {
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent(*pid) == Some(of))
+        .collect()
+}
+
+/// A process and all that come from it, as far as they run.
+pub(crate) fn descendants(of: i32) -> Vec<i32> {
+    let mut found: Vec<i32> = parent(of).map(|_| of).into_iter().collect();
+    let mut next = 0;
+    while next < found.len() {
+        found.extend(children(found[next]));
+        next += 1;
+    }
+    found
 }
 
 impl Code {
