@@ -2,7 +2,8 @@
 
 use super::error::not_supported;
 use super::operations::OPERATIONS;
-use super::parameters;
+use super::request::Context;
+use super::{XML_BODY, parameters};
 use async_trait::async_trait;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -17,6 +18,12 @@ impl S3Access for Supported {
         let operation = context.s3_op().name();
         if !OPERATIONS.contains(&operation) {
             return Err(not_supported(format_args!("The operation {operation}")));
+        }
+        let stream = operation == "PutObject";
+        if let Some(request) = context.extensions_mut().get::<Context>()
+            && !stream
+        {
+            request.report.limit_document(XML_BODY as u64);
         }
         parameters::check_headers(context.headers())
     }

@@ -21,11 +21,18 @@ pub(super) struct Report(Arc<Mutex<Found>>);
 
 #[derive(Default)]
 struct Found {
+    /// The largest document, where the body is one and no object.
+    document: Option<u64>,
     digests: Option<Digests>,
     refusal: Option<S3Error>,
 }
 
 impl Report {
+    /// The body is a document that will be held in memory: it may have so many bytes.
+    pub(super) fn limit_document(&self, limit: u64) {
+        self.lock().document = Some(limit);
+    }
+
     /// The digests of a body that was read to its end and found right.
     pub(super) fn digests(&self) -> Option<Digests> {
         self.lock().digests.clone()
@@ -89,8 +96,12 @@ impl Verified {
         match frame.into_data() {
             Ok(data) => {
                 self.len += data.len() as u64;
-                if self.len > limits::OBJECT {
-                    return Err(too_large());
+                match self.report.lock().document {
+                    Some(limit) if self.len > limit => {
+                        return Err(S3ErrorCode::MaxMessageLengthExceeded.into());
+                    }
+                    None if self.len > limits::OBJECT => return Err(too_large()),
+                    _ => {}
                 }
                 if let Some(hashers) = &mut self.hashers {
                     hashers.update(&data);

@@ -117,6 +117,9 @@ mod tests {
             let refused = bench.refused("POST", uri, &headers, body).await;
             assert!(refused.starts_with(expected), "{refused}");
         }
+        let large = " ".repeat(super::super::XML_BODY + 1);
+        let refused = bench.refused("POST", "/box?delete", &[], &large).await;
+        assert!(refused.starts_with("400 MaxMessageLengthExceeded Your request was too big"), "{refused}");
         assert_eq!(bench.files(), 1);
     }
 }
