@@ -129,7 +129,8 @@ impl Transaction {
         statement: Arc<Statement>,
         deadline: Instant,
     ) -> Result<Vec<Effect>, SqlError> {
-        if matches!(state, State::Reading) {
+        let first = matches!(state, State::Reading);
+        if first {
             if let Some(effects) = pool.read(&self.file, &statement, deadline).await? {
                 return Ok(effects);
             }
@@ -142,9 +143,17 @@ impl Transaction {
         let State::Writing { lease, turn } = mem::replace(state, State::Ended) else {
             return Err(SqlError::NoTransaction(self.id.clone()));
         };
-        let (lease, result) = lease.run(move |session| session.within(&statement, deadline)).await?;
+        let work = move |session: &Session| {
+            let result = session.within(&statement, deadline);
+            // A first write that failed left nothing to keep: others need not wait for this transaction.
+            let undone = if first && result.is_err() { session.roll_back() } else { Ok(()) };
+            undone.and(result)
+        };
+        let (lease, result) = lease.run(work).await?;
         if !lease.is_at_rest() {
             *state = State::Writing { lease, turn };
+        } else if first {
+            *state = State::Reading;
         }
         result
     }
