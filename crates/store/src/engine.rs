@@ -3,7 +3,7 @@
 //! Writes that wait while a commit is under way are committed together with one fsync (group commit), each in
 //! a savepoint of its own, so that one caller's error leaves the others' work whole.
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Pinned};
 use crate::lock::DirLock;
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
@@ -11,7 +11,7 @@ use crate::sql::Databases;
 use crate::{Error, Result};
 use model::{Clock, Timestamp};
 use rusqlite::{Connection, OpenFlags};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -247,6 +247,8 @@ pub struct Tx<'a> {
     view: View<'a>,
     pub(crate) events_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
+    /// Blobs that get their link here, held until it is committed.
+    pub(crate) linked: RefCell<Vec<Pinned>>,
 }
 
 impl<'a> Deref for Tx<'a> {
