@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Runs one job in an isolated process and returns its outcome.
+//!
+//! Two halves that speak over a socket. The **launcher** is a process of its own, single-threaded for its whole
+//! life, and alone creates sandboxes: [`launcher::main`] is its entry, [`Launcher::spawn`] starts it before the
+//! server has any thread. The **client** lives in the server: [`Sandbox::connect`] prepares the launcher once,
+//! [`Sandbox::run`] carries one job from start to outcome.
+//!
+//! Unsafe code is in `sys` only.
+#![deny(unsafe_code)]
+
+mod client;
+mod control;
+mod environment;
+mod error;
+mod features;
+pub mod interpreters;
+mod job;
+pub mod launcher;
+#[allow(unsafe_code)]
+mod sys;
+
+pub use client::{Config, Sandbox};
+pub use error::Error;
+pub use features::{Enforcement, Features};
+pub use interpreters::{Choice, Interpreter, Interpreters};
+pub use job::{Exit, Hooks, Job, Line, Report};
+pub use launcher::{Launcher, LauncherConfig};
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// Where a function finds the platform's APIs: the same address inside every sandbox, in its own network
+/// namespace. Whoever connects here is, by that alone, the function that runs in this sandbox.
+pub const PLATFORM_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4566);

@@ -67,6 +67,7 @@ struct Shared {
 }
 
 /// What the writer announces after a commit.
+#[derive(Debug)]
 pub(crate) struct Wakes {
     /// Events were submitted or became due at another time.
     pub(crate) events: Notify,
@@ -75,7 +76,7 @@ pub(crate) struct Wakes {
 }
 
 type Done = Box<dyn FnOnce(Result<()>) + Send>;
-type Write = Box<dyn FnOnce(&Tx<'_>) -> Done + Send>;
+type Write = Box<dyn FnOnce(Result<&Tx<'_>>) -> Done + Send>;
 
 impl Store {
     /// Opens the data directory `dir`, making it if it is missing, and takes its lock.
@@ -107,7 +108,7 @@ impl Store {
             packages: Packages::open(&dir.join("packages"))?,
             databases: Databases::open(&dir.join("sql"))?,
             sync_lane: SyncLane::new(),
-            leases: Leases::default(),
+            leases: Leases::new(wakes.clone()),
             wakes,
             clock,
             _lock: lock,
@@ -129,7 +130,7 @@ impl Store {
     {
         let (answer, answered) = oneshot::channel();
         let write: Write = Box::new(move |tx| {
-            let result = tx.attempt(work);
+            let result = tx.map_err(E::from).and_then(|tx| tx.attempt(work));
             Box::new(move |committed| {
                 let result = committed.map_err(E::from).and(result);
                 // The caller may have gone away: the write stands all the same.
@@ -263,6 +264,10 @@ impl Tx<'_> {
         work: impl FnOnce(&Self) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let run = |sql: &str| self.connection().execute_batch(sql).map_err(Error::from);
+        if self.connection().is_autocommit() {
+            // A full disk makes SQLite end the whole transaction: what follows must not run outside of one.
+            return Err(Error::RolledBack.into());
+        }
         run("SAVEPOINT work")?;
         let result =
             catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| Err(Error::Closed.into()));
@@ -280,15 +285,11 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
         let tx =
             Tx { view: View { connection, clock }, events_changed: Cell::new(false), last_log: Cell::new(0) };
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
-        if let Err(error) = begun {
-            // Dropping the writes answers each caller with `Closed`; the cause is told here, once.
-            tracing::error!(%error, "cannot begin a transaction");
-            waiting.clear();
-            continue;
-        }
-        let done: Vec<Done> = waiting.drain(..).map(|write| write(&tx)).collect();
-        let committed = connection.execute_batch("COMMIT").map_err(Error::from);
+        let tx_or_error = || begun.as_ref().map(|()| &tx).map_err(Error::clone);
+        let done: Vec<Done> = waiting.drain(..).map(|write| write(tx_or_error())).collect();
+        let committed = begun.clone().and_then(|()| Ok(connection.execute_batch("COMMIT")?));
         if committed.is_err() && !connection.is_autocommit() {
+            // Its own failure changes nothing: the next transaction fails to begin, and says so.
             let _ = connection.execute_batch("ROLLBACK");
         }
         for done in done {

@@ -52,6 +52,10 @@ pub enum Error {
         known: i64,
     },
 
+    /// The database gave up the transaction that this write shared with others, because of one of them.
+    #[error("the database rolled the transaction back, for instance because the disk is full; try again")]
+    RolledBack,
+
     /// The writer has stopped: the store is closing, or a write panicked.
     #[error("the store's writer is gone")]
     Closed,

@@ -8,7 +8,7 @@
 //! With the embedded engine one process owns the table, so a lease is an entry in memory: it ends with the
 //! process, and a restart finds every unsettled event waiting again.
 
-use crate::engine::{Store, Tx, View};
+use crate::engine::{Store, Tx, View, Wakes};
 use crate::{Error, Result};
 use bytes::Bytes;
 use model::{Event, FunctionArn, FunctionError, Metering, Outcome, RequestId, Source, Timestamp, limits};
@@ -98,12 +98,19 @@ impl SyncLane {
 }
 
 /// The durable events that are being run by this process.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Leases(Arc<Mutex<HashSet<RequestId>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Leases {
+    held: Arc<Mutex<HashSet<RequestId>>>,
+    wakes: Arc<Wakes>,
+}
 
 impl Leases {
+    pub(crate) fn new(wakes: Arc<Wakes>) -> Self {
+        Leases { held: Arc::default(), wakes }
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut HashSet<RequestId>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -118,6 +125,8 @@ pub struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.leases.with(|leases| leases.remove(&self.event.id));
+        // A retry that was committed under this lease was invisible until now.
+        self.leases.wakes.events.notify_one();
     }
 }
 
@@ -153,6 +162,8 @@ impl Store {
     pub fn claim(&self, limit: usize) -> Result<Vec<Lease>> {
         let now = self.now();
         let leases = self.leases().clone();
+        // Taken before the snapshot: an event that is settled and released meanwhile still stands in it.
+        let held = leases.with(|leases| leases.clone());
         self.read(|view| {
             let mut statement = view.connection().prepare_cached(
                 "SELECT id, function, due, attempt, head, payload FROM event WHERE due <= ?1 ORDER BY due, id",
@@ -162,12 +173,12 @@ impl Store {
             while claimed.len() < limit
                 && let Some(row) = rows.next()?
             {
-                let id: Uuid = Uuid::from_bytes(row.get(0)?);
-                if leases.with(|leases| leases.insert(RequestId(id))) {
-                    // From here on the lease is given back on every path.
-                    let mut lease = Lease { event: placeholder(RequestId(id), now), leases: leases.clone() };
-                    lease.event = read_event(row)?;
-                    claimed.push(lease);
+                let id = RequestId(Uuid::from_bytes(row.get(0)?));
+                if !held.contains(&id) {
+                    let event = read_event(row)?;
+                    if leases.with(|leases| leases.insert(id)) {
+                        claimed.push(Lease { event, leases: leases.clone() });
+                    }
                 }
             }
             Ok(claimed)
@@ -322,10 +333,6 @@ impl View<'_> {
             .query_row([], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
-}
-
-fn placeholder(id: RequestId, now: Timestamp) -> Event {
-    Event { id, ..Event::new(FunctionArn::of(""), Source::InvokeAsync, now, Bytes::new()) }
 }
 
 fn read_event(row: &Row<'_>) -> Result<Event> {

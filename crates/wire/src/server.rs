@@ -33,8 +33,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
-            // An error means that nobody can say stop any more, which is the same.
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         };
         let Some((stream, permit)) = accepted else { continue };
         let (caller, service, clock) = (caller.clone(), service.clone(), clock.clone());
@@ -58,6 +57,11 @@ pub async fn serve(
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::info!("requests still under way after the grace period are cut off");
     }
+}
+
+/// Returns when `stop` becomes true, or when nobody is left to say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn accept(

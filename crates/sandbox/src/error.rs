@@ -1,0 +1,45 @@
+//! The platform's own faults. What a function does wrong is never one of them: that is data in a report.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the platform could not run a job.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The launcher program could not be started.
+    #[error("cannot start the launcher {}", program.display())]
+    Spawn {
+        /// The program that was to be run.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The launcher is gone or does not answer: no sandbox can be made any more.
+    #[error("the launcher is gone")]
+    LauncherGone(#[source] io::Error),
+    /// This machine does not permit what every sandbox needs.
+    #[error("cannot make sandboxes on this machine: {0}")]
+    Unsupported(String),
+    /// One sandbox could not be made.
+    #[error("cannot make a sandbox: {step}: {reason}")]
+    Setup {
+        /// What was being done.
+        step: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// No interpreter for this runtime is on the machine.
+    #[error(
+        "no interpreter for {runtime} is on this machine (found: {found}); install one, or name it in the configuration"
+    )]
+    NoInterpreter {
+        /// The runtime asked for.
+        runtime: String,
+        /// The interpreters there are, for people.
+        found: String,
+    },
+    /// A descriptor or a thread could not be had.
+    #[error("the system refused a descriptor")]
+    Io(#[from] io::Error),
+}

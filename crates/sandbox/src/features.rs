@@ -1,0 +1,72 @@
+//! Which walls stand on this machine, and which do not.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a limit is enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Enforcement {
+    /// By a control group of version 1, over the whole process tree.
+    CgroupV1,
+    /// By a control group of version 2, over the whole process tree.
+    CgroupV2,
+    /// By a resource limit, for each process alone.
+    Rlimit,
+    /// Not at all.
+    Nothing,
+}
+
+impl fmt::Display for Enforcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Enforcement::CgroupV1 => "cgroup v1",
+            Enforcement::CgroupV2 => "cgroup v2",
+            Enforcement::Rlimit => "rlimit, per process only",
+            Enforcement::Nothing => "NOT enforced",
+        })
+    }
+}
+
+/// What isolates functions on this machine.
+///
+/// `Display` gives one line per feature, for the banner at start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Features {
+    /// The launcher has the machine's root: each sandbox has a host uid of its own. Without it, all share the
+    /// user's own uid and are kept apart by namespaces alone.
+    pub own_uid: bool,
+    /// Memory of the whole tree.
+    pub memory: Enforcement,
+    /// Processes and threads.
+    pub processes: Enforcement,
+    /// Processor time in proportion to memory.
+    pub cpu: Enforcement,
+    /// Peak memory and processor time are measured for the whole tree.
+    pub metering: Enforcement,
+    /// `/proc` shows the sandbox's own processes; without it there is no `/proc` inside.
+    pub proc: bool,
+    /// System calls are filtered.
+    pub seccomp: bool,
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own_uid =
+            if self.own_uid { "its own host uid for each event" } else { "the server's uid (rootless)" };
+        writeln!(f, "namespaces  user, mount, pid, ipc, uts, net; {own_uid}")?;
+        writeln!(
+            f,
+            "seccomp     {}",
+            if self.seccomp { "allow-list" } else { "NOT enforced on this machine" }
+        )?;
+        writeln!(
+            f,
+            "/proc       {}",
+            if self.proc { "own processes only" } else { "absent (not permitted here)" }
+        )?;
+        writeln!(f, "memory      {}", self.memory)?;
+        writeln!(f, "processes   {}", self.processes)?;
+        writeln!(f, "cpu         {}", self.cpu)?;
+        write!(f, "metering    {}", self.metering)
+    }
+}

@@ -1,0 +1,89 @@
+//! A job, what the server wants to hear while it runs, and the report at its end.
+
+use bytes::Bytes;
+use model::{FunctionSpec, Metering, Outcome, RequestId, Timestamp};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// One event for one function: all that a sandbox needs to know.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The event's name.
+    pub request_id: RequestId,
+    /// The function.
+    pub spec: Arc<FunctionSpec>,
+    /// The unpacked package; it appears at `/var/task`, read-only. Its files must be readable by everyone, as in
+    /// Lambda.
+    pub code_dir: PathBuf,
+    /// The event document: JSON.
+    pub payload: Bytes,
+    /// The caller's `ClientContext`: JSON.
+    pub client_context: Option<String>,
+    /// Variables that the platform adds to those of Lambda, for instance `AWS_ENDPOINT_URL`. They win over the
+    /// user's.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What the server wants to hear while a job runs.
+pub struct Hooks {
+    /// Takes each line that the function prints. When it is full, lines are dropped and counted; the function
+    /// never waits for it.
+    pub lines: mpsc::Sender<Line>,
+    /// Called once inside the runtime of the server with the socket that listens at
+    /// [`crate::PLATFORM_ADDRESS`] inside the sandbox (non-blocking, ready for `tokio::net::TcpListener::from_std`).
+    pub platform: Box<dyn FnOnce(TcpListener) + Send>,
+    /// Called once when the function's code is ready for the event.
+    pub initialised: Box<dyn FnOnce() + Send>,
+}
+
+/// One line that a function printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When it arrived.
+    pub time: Timestamp,
+    /// The text without its newline, at most [`model::limits::LOG_LINE`] bytes; bytes that are not UTF-8 are
+    /// replaced. A record of several lines (a stack trace) is one `Line` with newlines in it.
+    pub text: String,
+}
+
+/// How a job ended and what it cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The answer or the function's error.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub metering: Metering,
+    /// How the process came to its end.
+    pub exit: Exit,
+    /// What the user should know about this run, for instance that another version of the interpreter ran it. It
+    /// is also the first line of the log.
+    pub warning: Option<String>,
+}
+
+/// How the process came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It answered, with a result or with an error of its own, and was ended.
+    Answered,
+    /// It ran out of time and was killed.
+    TimedOut,
+    /// It ran out of memory and was killed.
+    OutOfMemory,
+    /// It ended without an answer, or broke the protocol.
+    Died,
+}
+
+impl Exit {
+    /// What the REPORT line says in addition, as Lambda prints it; nothing after an answer.
+    pub fn status(self) -> Option<&'static str> {
+        match self {
+            Exit::Answered => None,
+            Exit::TimedOut => Some("Status: timeout"),
+            Exit::OutOfMemory => Some("Status: error\tError Type: Runtime.OutOfMemory"),
+            Exit::Died => Some("Status: error\tError Type: Runtime.ExitError"),
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! The life of an event: claim, place, run, settle.
+
+use crate::journal::Journal;
+use crate::place::{Capacity, Load};
+use crate::settle::{self, Settlement};
+use async_trait::async_trait;
+use model::{Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, StartKind, Timestamp};
+use sandbox::{Hooks, Job, Report};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use store::kv::SPECS;
+use store::queue::{Answer, Lease, Waiting};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+/// How many durable events are claimed at a time.
+const CLAIMED: usize = 32;
+
+/// How many log lines wait between the process and its journal.
+const LINES_WAITING: usize = 4_096;
+
+/// How long to wait before looking at the durable lane again after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What runs a job: the sandbox, or a stand-in for tests of the scheduler.
+#[async_trait]
+pub trait Runner: Send + Sync + 'static {
+    /// Runs one job in a fresh process.
+    ///
+    /// # Errors
+    /// The platform's own faults only.
+    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error>;
+}
+
+#[async_trait]
+impl Runner for sandbox::Sandbox {
+    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error> {
+        sandbox::Sandbox::run(self, job, hooks).await
+    }
+}
+
+/// Serves the platform's APIs to a function through the socket in its sandbox, until the sender is dropped.
+pub type Inside = Arc<dyn Fn(&FunctionArn, TcpListener) -> watch::Sender<bool> + Send + Sync>;
+
+/// What the scheduler is told at start.
+#[derive(Clone)]
+pub struct Settings {
+    /// The room of this machine.
+    pub capacity: Capacity,
+    /// How long after its first failure an asynchronous event is tried again; twice that after the second.
+    pub retry_delay: Duration,
+    /// How long running events may take to finish when the server stops.
+    pub grace: Duration,
+    /// Variables that every function gets, such as the endpoint of the platform.
+    pub environment: BTreeMap<String, String>,
+    /// Serves the platform to functions.
+    pub inside: Inside,
+}
+
+/// Moves events from the lanes to processes and settles what comes of them.
+pub struct Scheduler {
+    flow: Arc<Flow>,
+    waiting: mpsc::Receiver<Waiting>,
+}
+
+struct Flow {
+    store: Store,
+    runner: Arc<dyn Runner>,
+    settings: Settings,
+    load: watch::Sender<Load>,
+}
+
+/// An event that was taken from its lane, with what its lane wants back.
+enum Work {
+    Called(Waiting),
+    Durable(Lease),
+}
+
+impl Work {
+    fn event(&self) -> &Event {
+        match self {
+            Work::Called(waiting) => &waiting.event,
+            Work::Durable(lease) => &lease.event,
+        }
+    }
+}
+
+/// An event and the function it is for.
+type Prepared = (Work, Arc<FunctionSpec>);
+
+impl Scheduler {
+    /// A scheduler for the events of `store`; `None` if the store has one already.
+    pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings) -> Option<Self> {
+        let waiting = store.sync_lane().take_receiver()?;
+        let flow = Flow { store, runner, settings, load: watch::Sender::new(Load::default()) };
+        Some(Scheduler { flow: Arc::new(flow), waiting })
+    }
+
+    /// What runs at present.
+    pub fn load(&self) -> watch::Receiver<Load> {
+        self.flow.load.subscribe()
+    }
+
+    /// Runs until `stop` becomes true; then gives running events the grace period and hands the rest back.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let flow = self.flow;
+        let mut load = flow.load.subscribe();
+        let mut running = JoinSet::new();
+        let mut called: Option<Prepared> = None;
+        let mut durable: Option<Prepared> = None;
+        let mut claimed = VecDeque::new();
+        // When to look at the durable lane: it may hold events from before this start.
+        let mut look = Some(Duration::ZERO);
+        loop {
+            load.mark_unchanged();
+            if called.is_none()
+                && let Ok(waiting) = self.waiting.try_recv()
+            {
+                called = flow.prepare(Work::Called(waiting)).await;
+            }
+            if durable.is_none() && claimed.is_empty() && look == Some(Duration::ZERO) {
+                (claimed, look) = flow.claim();
+            }
+            if durable.is_none()
+                && let Some(lease) = claimed.pop_front()
+            {
+                durable = flow.prepare(Work::Durable(lease)).await;
+            }
+            // Somebody waits for a synchronous call, so it is placed first.
+            if let Some((work, spec)) = flow.place(&mut called).or_else(|| flow.place(&mut durable)) {
+                let counted = flow.count_in(spec.memory_mb);
+                running.spawn(flow.clone().run(work, spec, counted));
+                continue;
+            }
+            if durable.is_none() && !claimed.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                Some(waiting) = self.waiting.recv(), if called.is_none() => {
+                    called = flow.prepare(Work::Called(waiting)).await;
+                }
+                () = flow.store.events_changed() => look = Some(Duration::ZERO),
+                () = sleep(look), if durable.is_none() => look = Some(Duration::ZERO),
+                _ = load.changed() => {}
+                Some(_) = running.join_next() => {}
+                () = stopped(&mut stop) => break,
+            }
+        }
+        self.waiting.close();
+        drop((self.waiting, called, durable, claimed));
+        let finished = async { while running.join_next().await.is_some() {} };
+        if tokio::time::timeout(flow.settings.grace, finished).await.is_err() {
+            tracing::info!("events still running after the grace period go back to their queue");
+            running.shutdown().await;
+        }
+    }
+}
+
+/// Returns when `stop` becomes true, or when nobody is left to say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Flow {
+    /// Claims what is due, and says when to look again.
+    fn claim(&self) -> (VecDeque<Lease>, Option<Duration>) {
+        let claimed = self.store.claim(CLAIMED).and_then(|leases| {
+            // While there was something, there may be more.
+            let due = if leases.is_empty() { self.store.next_due()? } else { Some(Timestamp(0)) };
+            Ok((leases.into(), due.map(|due| due.since(self.store.now()))))
+        });
+        claimed.unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read the queue of events");
+            (VecDeque::new(), Some(STORE_PAUSE))
+        })
+    }
+
+    /// Finds the function of `work`; settles work that has none any more, or that is too old to run.
+    async fn prepare(&self, work: Work) -> Option<Prepared> {
+        let event = work.event();
+        let refusal = match self.store.read(|view| view.get(&SPECS, event.function.as_str())) {
+            Ok(Some(spec)) if settle::may_still_run(event, self.store.now()) => {
+                return Some((work, Arc::new(spec)));
+            }
+            Ok(Some(_)) => ("Event.MaximumAgeExceeded", "the event became too old to run"),
+            Ok(None) => ("Event.FunctionNotFound", "the function does not exist any more"),
+            Err(error) => {
+                tracing::error!(id = %event.id, %error, "cannot read the function of an event");
+                tokio::time::sleep(STORE_PAUSE).await;
+                return None;
+            }
+        };
+        let message = format!("RequestId: {} Error: {}", event.id, refusal.1);
+        self.refuse(work, refusal.0, message).await;
+        None
+    }
+
+    /// Takes the head of a lane if there is room for it.
+    fn place(&self, head: &mut Option<Prepared>) -> Option<Prepared> {
+        let load = *self.load.borrow();
+        head.take_if(|(_, spec)| self.settings.capacity.fits(&load, spec.memory_mb))
+    }
+
+    /// Counts a run in; the guard counts it out, however it ends.
+    fn count_in(self: &Arc<Self>, memory_mb: u32) -> Counted {
+        self.load.send_modify(|load| load.enter(memory_mb));
+        Counted { flow: self.clone(), memory_mb, starting: true }
+    }
+
+    /// Runs `work` in a fresh process and settles it.
+    async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
+        let event = work.event();
+        let mut journal = Journal::begin(&self.store, &spec, event.id);
+        let (lines, mut printed) = mpsc::channel(LINES_WAITING);
+        let (inside, served) = oneshot::channel();
+        let (initialised, mut init_ended) = oneshot::channel();
+        let (serve, arn) = (self.settings.inside.clone(), spec.arn.clone());
+        let hooks = Hooks {
+            lines,
+            // Both receivers live as long as the run; a run that is cut off needs no message.
+            platform: Box::new(move |listener| {
+                let _ = inside.send(serve(&arn, listener));
+            }),
+            initialised: Box::new(move || {
+                let _ = initialised.send(());
+            }),
+        };
+        let job = Job {
+            request_id: event.id,
+            spec: spec.clone(),
+            code_dir: self.store.packages().dir(&spec.code),
+            payload: event.payload.clone(),
+            client_context: event.client_context.clone(),
+            environment: self.settings.environment.clone(),
+        };
+        let mut run = self.runner.run(job, hooks);
+        let report = loop {
+            tokio::select! {
+                report = &mut run => break report,
+                Some(line) = printed.recv() => journal.line(line),
+                () = journal.keep_writing() => {}
+                Ok(()) = &mut init_ended, if counted.starting => counted.started(),
+            }
+        };
+        while let Ok(line) = printed.try_recv() {
+            journal.line(line);
+        }
+        // The platform's end of the sandbox's socket goes with the process.
+        drop((run, served));
+        drop(counted);
+        self.settle(work, &spec, report, journal).await;
+    }
+
+    /// Turns the report of a run into what follows from it.
+    async fn settle(
+        &self,
+        work: Work,
+        spec: &FunctionSpec,
+        report: Result<Report, sandbox::Error>,
+        mut journal: Journal,
+    ) {
+        let report = match report {
+            Ok(report) => report,
+            Err(error @ sandbox::Error::NoInterpreter { .. }) => {
+                journal.note(error.to_string());
+                journal.write_rest().await;
+                return self.refuse(work, "Runtime.InvalidRuntime", error.to_string()).await;
+            }
+            Err(error) => {
+                tracing::error!(id = %work.event().id, error = &error as &dyn std::error::Error, "a run failed");
+                journal.note("The platform failed to run this event; the server's log has the cause.".into());
+                journal.write_rest().await;
+                return self.hand_back(work).await;
+            }
+        };
+        journal.end(&report);
+        match work {
+            Work::Called(waiting) => {
+                waiting.reply(Answer {
+                    outcome: report.outcome,
+                    metering: report.metering,
+                    log_tail: journal.tail(),
+                    version: spec.version.clone(),
+                });
+                journal.write_rest().await;
+            }
+            Work::Durable(lease) => {
+                let log = journal.into_rest().await;
+                self.settle_durable(lease, &report.outcome, log).await;
+            }
+        }
+    }
+
+    async fn settle_durable(&self, lease: Lease, outcome: &Outcome, log: Vec<store::log::Record>) {
+        let event = &lease.event;
+        let settlement = settle::decide(event, outcome, self.store.now(), self.settings.retry_delay);
+        self.commit(lease, settlement, log).await;
+    }
+
+    /// Ends an event that cannot be run at all.
+    async fn refuse(&self, work: Work, error_type: &str, message: String) {
+        let error = FunctionError::of(error_type, message);
+        match work {
+            Work::Called(waiting) => waiting.reply(Answer {
+                outcome: Outcome::Failed(error),
+                metering: Metering {
+                    start: StartKind::Cold,
+                    init: Duration::ZERO,
+                    duration: Duration::ZERO,
+                    peak_memory: 0,
+                    cpu: Duration::ZERO,
+                },
+                log_tail: String::new(),
+                version: String::new(),
+            }),
+            Work::Durable(lease) => self.commit(lease, Settlement::GivenUp(error), Vec::new()).await,
+        }
+    }
+
+    /// After a fault of the platform: a caller learns of it, a durable event waits and is run again as if this
+    /// attempt had not been.
+    async fn hand_back(&self, work: Work) {
+        if let Work::Durable(lease) = work {
+            let due = self.store.now().after(self.settings.retry_delay);
+            let attempt = lease.event.attempt;
+            self.commit(lease, Settlement::Retry { attempt, due }, Vec::new()).await;
+        }
+    }
+
+    async fn commit(&self, lease: Lease, settlement: Settlement, log: Vec<store::log::Record>) {
+        let id = lease.event.id;
+        if let Err(error) = settle::commit(&self.store, lease, settlement, log).await {
+            tracing::error!(%id, %error, "an event could not be settled; it runs again");
+            // The lease is free again already: without a pause this event would spin.
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+}
+
+/// A run that is counted in the load.
+struct Counted {
+    flow: Arc<Flow>,
+    memory_mb: u32,
+    starting: bool,
+}
+
+impl Counted {
+    fn started(&mut self) {
+        if std::mem::take(&mut self.starting) {
+            self.flow.load.send_modify(Load::started);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.started();
+        self.flow.load.send_modify(|load| load.leave(self.memory_mb));
+    }
+}
