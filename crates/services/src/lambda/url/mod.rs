@@ -5,7 +5,7 @@
 
 mod answer;
 mod event;
-pub mod record;
+pub(super) mod record;
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
