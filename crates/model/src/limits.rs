@@ -89,3 +89,48 @@ pub const CONNECTIONS: usize = 4_096;
 
 /// How long a client may take to send the head of a request.
 pub const REQUEST_HEAD: Duration = Duration::from_secs(30);
+
+// SQL databases behind the RDS Data API. AWS's values are those of
+// <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html> and of the API's model.
+
+/// How long one SQL call may take, its wait for other writers included.
+pub const SQL_CALL: Duration = Duration::from_secs(45);
+
+/// The longest SQL text, in bytes (64 KB).
+pub const SQL_TEXT: usize = 64 * 1024;
+
+/// The largest request to the RDS Data API, in bytes (4 MB).
+pub const SQL_REQUEST: usize = 4 * MB;
+
+/// The largest result of one SQL call, in bytes of its values (1 MB).
+pub const SQL_RESULT: usize = MB;
+
+/// The largest result formatted as JSON, in bytes (10 MB).
+pub const SQL_FORMATTED: usize = 10 * MB;
+
+/// The largest string, blob or row inside an SQL database, in bytes: twice what an answer can carry.
+pub const SQL_VALUE: usize = 2 * MB;
+
+/// The largest SQL database, in bytes (10 GB).
+pub const SQL_DATABASE: u64 = 10 * 1024 * MB as u64;
+
+/// The most SQL databases in one installation.
+pub const SQL_DATABASES: usize = 10_000;
+
+/// The most SQL calls that run at one time, and connections that serve them.
+pub const SQL_CONNECTIONS: usize = 64;
+
+/// The most connections to SQL databases that stay open between calls.
+pub const SQL_CONNECTIONS_IDLE: usize = 32;
+
+/// How long an unused connection to an SQL database stays open.
+pub const SQL_CONNECTION_IDLE: Duration = Duration::from_secs(10);
+
+/// The most SQL transactions open at one time.
+pub const SQL_TRANSACTIONS: usize = 1_000;
+
+/// How long an SQL transaction may rest between two calls before it is rolled back.
+pub const SQL_TRANSACTION_IDLE: Duration = Duration::from_secs(3 * 60);
+
+/// How long an SQL transaction may last before it is rolled back.
+pub const SQL_TRANSACTION: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,1 +1,119 @@
 //! What passes between the server and the launcher.
+//!
+//! The control socket carries [`Setup`], answered by [`SetupAnswer`], and then one [`Start`] per job, never answered
+//! there: each job has a supervision socket of its own, on which the launcher, and at first the sandbox itself, send
+//! [`Notice`]s. Whatever the server sends on it, or its closing, ends the job.
+
+use crate::Features;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The longest message, in bytes: arguments and environment of a job fit many times.
+pub(crate) const MESSAGE: usize = 128 * 1024;
+
+/// The descriptor under which a runtime finds its event channel.
+pub(crate) const CHANNEL: i32 = 3;
+
+/// Where the bootstrap lies inside a sandbox.
+pub(crate) const BOOTSTRAP_DIR: &str = "/var/runtime";
+
+/// Prepares the launcher; the first message on the control socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// Names the installation in the names of control groups.
+    pub(crate) installation: String,
+    /// Where the launcher may mount.
+    pub(crate) run_dir: PathBuf,
+    /// The root directories that jobs may ask for.
+    pub(crate) roots: Vec<Root>,
+    /// How many processes wait prepared.
+    pub(crate) standby: usize,
+    /// Whether processor time is capped.
+    pub(crate) cpu_proportional: bool,
+}
+
+/// A root directory beside what every root has.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Root {
+    /// A directory of the host that appears at the same place.
+    pub(crate) prefix: PathBuf,
+    /// A file of the host that is copied to [`BOOTSTRAP_DIR`].
+    pub(crate) bootstrap: PathBuf,
+}
+
+/// The answer to [`Setup`]: what isolates functions, or why there can be no sandboxes.
+pub(crate) type SetupAnswer = Result<Features, String>;
+
+/// Starts one job. Its descriptors are, in this order: supervision socket, event channel, log pipe.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Start {
+    /// Which of [`Setup::roots`].
+    pub(crate) root: usize,
+    /// The package.
+    pub(crate) code_dir: PathBuf,
+    /// The runtime's program, as seen inside, and its arguments; the first names the program.
+    pub(crate) command: Vec<String>,
+    /// Its whole environment, `NAME=value`.
+    pub(crate) environment: Vec<String>,
+    /// The memory limit of the whole tree, in bytes.
+    pub(crate) memory: u64,
+    /// The size of `/tmp`, in bytes.
+    pub(crate) ephemeral_storage: u64,
+}
+
+/// What the server hears of one job.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Notice {
+    /// The sandbox stands. The descriptor that comes along listens at [`crate::PLATFORM_ADDRESS`].
+    Ready,
+    /// The runtime's process has ended on its own, or a signal ended it.
+    Ended(Ending),
+    /// The sandbox could not be made.
+    Failed {
+        /// What was being done.
+        step: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The job is over and this is what it cost; the last notice.
+    Spent(Usage),
+}
+
+/// What the server sends on the supervision socket: end the job, and account for it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Account {
+    /// At once: what it has used by now counts.
+    Now,
+    /// When its last process is gone.
+    WhenGone,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ending {
+    /// With an exit status.
+    Status(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+/// What a whole process tree used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// The most memory it held at one time, in bytes.
+    pub(crate) peak_memory: u64,
+    /// Processor time, in microseconds.
+    pub(crate) cpu_us: u64,
+    /// The kernel refused it memory and killed a process.
+    pub(crate) out_of_memory: bool,
+}
+
+/// The bytes of a message.
+pub(crate) fn encode(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}
+
+/// A message from its bytes; none if they are not one.
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(bytes).ok()
+}

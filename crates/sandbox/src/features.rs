@@ -4,16 +4,18 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a limit is enforced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// The order is from weak to strong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Enforcement {
+    /// Not at all.
+    Nothing,
+    /// By a resource limit, for each process alone.
+    Rlimit,
     /// By a control group of version 1, over the whole process tree.
     CgroupV1,
     /// By a control group of version 2, over the whole process tree.
     CgroupV2,
-    /// By a resource limit, for each process alone.
-    Rlimit,
-    /// Not at all.
-    Nothing,
 }
 
 impl fmt::Display for Enforcement {

@@ -24,6 +24,9 @@ pub struct Object {
     pub headers: BTreeMap<String, String>,
     /// The user's metadata, without `x-amz-meta-`.
     pub metadata: BTreeMap<String, String>,
+    /// Its checksums in base64, by S3's name of the algorithm, such as `CRC32`.
+    #[serde(default)]
+    pub checksums: BTreeMap<String, String>,
 }
 
 impl Stored for Object {}

@@ -5,6 +5,7 @@
 //! mistake becomes a [`Fault`] here or in a service, and is answered in the protocol that it came in.
 #![forbid(unsafe_code)]
 
+pub mod aws_chunked;
 pub mod body;
 pub mod credential;
 mod fault;

@@ -1,23 +1,33 @@
 //! The server's half: carries jobs from start to outcome.
 
+mod frames;
+mod lines;
+mod run;
+mod setup;
+mod supervision;
+mod verdict;
+
 use crate::{Error, Features, Hooks, Interpreters, Job, Launcher, Report};
 use model::Clock;
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::io::unix::AsyncFd;
 
 /// How sandboxes are made on this node.
 #[derive(Clone)]
 pub struct Config {
     /// The data directory: it names the installation, so that leftovers of an earlier run are recognised.
     pub data_dir: PathBuf,
-    /// An existing directory of this installation's own where the launcher may mount; its content is never
-    /// looked at.
+    /// A directory of this installation's own; it is made if need be. The launcher mounts below it in its own mount
+    /// namespace, so that nobody else sees that.
     pub run_dir: PathBuf,
     /// The interpreters to offer.
     pub interpreters: Interpreters,
-    /// Cap processor time in proportion to memory (1,769 MB are one CPU). Off, the proportion holds only while
-    /// the machine is busy, so that a small function starts at full speed on an idle one.
+    /// Cap processor time in proportion to memory (1,769 MB are one CPU), also while the runtime starts. Off, the
+    /// proportion holds only while the machine is busy, so that a small function starts at full speed on an idle
+    /// one.
     pub cpu_proportional: bool,
     /// How many processes wait prepared in fresh control groups for the next event; each costs about 1 MB.
     pub standby: usize,
@@ -27,28 +37,30 @@ pub struct Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("data_dir", &self.data_dir)
-            .field("run_dir", &self.run_dir)
-            .finish_non_exhaustive()
+        let Config { data_dir, run_dir, .. } = self;
+        f.debug_struct("Config").field("data_dir", data_dir).field("run_dir", run_dir).finish_non_exhaustive()
     }
 }
 
 /// The door to isolated processes.
 #[derive(Debug)]
 pub struct Sandbox {
+    control: AsyncFd<OwnedFd>,
     features: Features,
+    config: Config,
+    /// For each interpreter, whether its bootstrap is compiled.
+    compiled: Vec<bool>,
 }
 
 impl Sandbox {
-    /// Prepares the launcher: removes what an earlier run left, builds the root directories, compiles the filter.
-    /// Must be called inside the server's tokio runtime.
+    /// Prepares the launcher: removes what an earlier run left, compiles the bootstrap for each interpreter and the
+    /// filter of system calls. Must be called inside the server's tokio runtime. Blocks the calling thread for up to
+    /// some tenths of a second.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the machine does not permit sandboxes, [`Error::LauncherGone`].
     pub async fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Error> {
-        let _ = (launcher, config);
-        Err(Error::Unsupported("not built yet".to_owned()))
+        setup::connect(launcher, config)
     }
 
     /// What isolates functions here.
@@ -56,13 +68,18 @@ impl Sandbox {
         &self.features
     }
 
+    /// The interpreters on offer.
+    pub fn interpreters(&self) -> &Interpreters {
+        &self.config.interpreters
+    }
+
     /// Runs one job in a fresh process and reports its outcome. If the future is dropped, the process is killed and
-    /// everything of it removed.
+    /// everything of it removed. A process may outlive its report by the few milliseconds that its removal takes; at
+    /// a time limit, it has gone when the report comes.
     ///
     /// # Errors
     /// The platform's own faults only; what the function does is in the report.
     pub async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, Error> {
-        let _ = (job, hooks);
-        Err(Error::Unsupported("not built yet".to_owned()))
+        run::run(self, &job, hooks).await
     }
 }

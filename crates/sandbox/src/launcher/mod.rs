@@ -1,8 +1,28 @@
 //! The launcher: the only process that creates sandboxes.
+//!
+//! It is a separate process with one thread, because creating namespaces means forking, and a forked child of a
+//! threaded process can do next to nothing safely. When the control socket closes, however the server died, it kills
+//! every sandbox, removes their control groups and ends.
+
+mod cgroup;
+mod init;
+mod janitor;
+mod keeper;
+mod limits;
+mod namespace;
+mod probe;
+mod root;
+mod seccomp;
+mod serve;
+mod sitter;
 
 use crate::Error;
+use crate::sys::socket;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+pub use serve::main;
 
 /// How the launcher is started.
 #[derive(Clone, Debug)]
@@ -24,8 +44,7 @@ impl Default for LauncherConfig {
 /// it made.
 #[derive(Debug)]
 pub struct Launcher {
-    #[expect(dead_code, reason = "read once the client speaks to it")]
-    control: OwnedFd,
+    pub(crate) control: OwnedFd,
 }
 
 impl Launcher {
@@ -34,13 +53,15 @@ impl Launcher {
     /// # Errors
     /// [`Error::Spawn`] if the program cannot be run.
     pub fn spawn(config: LauncherConfig) -> Result<Launcher, Error> {
-        let _ = config;
-        Err(Error::Unsupported("not built yet".to_owned()))
+        let fail = |source| Error::Spawn { program: config.program.clone(), source };
+        let (control, theirs) = socket::pair().map_err(fail)?;
+        // The launcher outlives this handle only to clean up, and nobody waits for it: it ends when `control` does.
+        Command::new(&config.program)
+            .args(&config.arguments)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(fail)?;
+        Ok(Launcher { control })
     }
-}
-
-/// The launcher's whole life; the control socket is its standard input. The program calls it before any thread
-/// exists, when its first argument names the role.
-pub fn main() -> ! {
-    std::process::exit(1)
 }

@@ -1,0 +1,147 @@
+//! The event channel: what the runtime inside a sandbox and the platform say to each other.
+//!
+//! A frame is one byte for its kind, four bytes for its length (big-endian), and its body. Everything that comes in
+//! is written by code that may be hostile: kinds, lengths and order are checked, and no more is kept than a frame of
+//! permitted length.
+
+use bytes::{Buf, Bytes, BytesMut};
+use model::limits::{MB, SYNC_RESPONSE};
+use serde::Serialize;
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The bytes before the body.
+const HEAD: usize = 5;
+
+/// The longest error document, in bytes.
+const ERROR: usize = MB;
+
+/// What a runtime says.
+#[derive(Debug, PartialEq)]
+pub(super) enum Frame {
+    /// The code is loaded and the handler found.
+    Ready,
+    /// Loading failed; the body is an error document.
+    InitError(Bytes),
+    /// The handler returned; the body is its JSON answer.
+    Result(Bytes),
+    /// The handler raised; the body is an error document.
+    Error(Bytes),
+}
+
+/// Why a runtime can no longer be listened to.
+#[derive(Debug)]
+pub(super) enum Breach {
+    /// Its answer is longer than [`SYNC_RESPONSE`].
+    TooLarge,
+    /// It does not keep to the protocol.
+    Garbage,
+    /// It has closed the channel.
+    Closed,
+}
+
+/// Reads frames. Its future may be dropped at any time without losing a byte.
+#[derive(Debug)]
+pub(super) struct Reader<R> {
+    from: R,
+    buffer: BytesMut,
+}
+
+impl<R: AsyncRead + Unpin> Reader<R> {
+    pub(super) fn new(from: R) -> Self {
+        Reader { from, buffer: BytesMut::new() }
+    }
+
+    /// The next frame, as soon as it is complete.
+    pub(super) async fn next(&mut self) -> Result<Frame, Breach> {
+        loop {
+            if let Some(frame) = parse(&mut self.buffer)? {
+                return Ok(frame);
+            }
+            match self.from.read_buf(&mut self.buffer).await {
+                Ok(0) | Err(_) => return Err(Breach::Closed),
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Takes one frame off the front of `buffer` if it is complete.
+fn parse(buffer: &mut BytesMut) -> Result<Option<Frame>, Breach> {
+    let &[kind, a, b, c, d, ..] = &buffer[..] else { return Ok(None) };
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    match kind {
+        b'R' if length == 0 => {}
+        b'A' if length <= SYNC_RESPONSE => {}
+        b'A' => return Err(Breach::TooLarge),
+        b'I' | b'E' if length <= ERROR => {}
+        _ => return Err(Breach::Garbage),
+    }
+    if buffer.len() < HEAD + length {
+        buffer.reserve(HEAD + length - buffer.len());
+        return Ok(None);
+    }
+    buffer.advance(HEAD);
+    let body = buffer.split_to(length).freeze();
+    Ok(Some(match kind {
+        b'R' => Frame::Ready,
+        b'A' => Frame::Result(body),
+        b'I' => Frame::InitError(body),
+        _ => Frame::Error(body),
+    }))
+}
+
+/// What a runtime is told about an event, beside the event itself.
+#[derive(Debug, Serialize)]
+pub(super) struct Invocation<'a> {
+    /// The event's name.
+    pub(super) request_id: String,
+    /// When time is up, in milliseconds since 1970.
+    pub(super) deadline_ms: i64,
+    /// The caller's client context: JSON in a string.
+    pub(super) client_context: Option<&'a str>,
+    /// The function's ARN.
+    pub(super) function_arn: &'a str,
+}
+
+/// The head of the `invoke` frame, up to the event. The body is the length of the header (four bytes), the header,
+/// and the event.
+pub(super) fn invoke(invocation: &Invocation<'_>, event: &[u8]) -> io::Result<Bytes> {
+    let header = serde_json::to_vec(invocation)?;
+    let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let header_length = u32::try_from(header.len()).map_err(too_long)?;
+    let length = u32::try_from(4 + header.len() + event.len()).map_err(too_long)?;
+    let mut frame = vec![b'V'];
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&header_length.to_be_bytes());
+    frame.extend_from_slice(&header);
+    Ok(frame.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(bytes: &[u8]) -> Result<Vec<Frame>, Breach> {
+        let mut buffer = BytesMut::from(bytes);
+        let mut frames = Vec::new();
+        while let Some(frame) = parse(&mut buffer)? {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+
+    #[test]
+    fn frames_are_taken_off_one_by_one() {
+        let frames = all(b"R\0\0\0\0A\0\0\0\x02{}A\0\0\0\x05par").unwrap();
+        assert_eq!(frames, [Frame::Ready, Frame::Result("{}".into())]);
+    }
+
+    #[test]
+    fn lengths_and_kinds_are_checked_before_the_body_comes() {
+        assert!(matches!(all(b"A\xff\xff\xff\xff"), Err(Breach::TooLarge)));
+        assert!(matches!(all(b"E\xff\xff\xff\xff"), Err(Breach::Garbage)));
+        assert!(matches!(all(b"R\0\0\0\x01x"), Err(Breach::Garbage)));
+        assert!(matches!(all(b"GET / HTTP/1.1"), Err(Breach::Garbage)));
+    }
+}

@@ -1,0 +1,261 @@
+//! One job, from start to outcome.
+
+use super::Sandbox;
+use super::frames::{self, Frame, Invocation, Reader};
+use super::lines::Lines;
+use super::setup;
+use super::supervision::{Supervision, submit};
+use super::verdict::{End, judge};
+use crate::control::{self, Account, Ending, Notice, Start, Usage};
+use crate::{Error, Hooks, Job, Report, environment};
+use bytes::{Buf, Bytes};
+use model::limits::{INIT, MB};
+use model::{Clock, Metering, StartKind};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How much of a function's output is read at a time, in bytes.
+const CHUNK: usize = 16 * 1024;
+
+/// How long the launcher may take to end a sandbox and account for it.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A job that is running.
+struct Run<'a> {
+    job: &'a Job,
+    clock: &'a Arc<dyn Clock>,
+    supervision: Supervision,
+    frames: Reader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    printed: pipe::Receiver,
+    lines: Lines,
+    platform: Option<Box<dyn FnOnce(TcpListener) + Send>>,
+    initialised: Option<Box<dyn FnOnce() + Send>>,
+    started: Instant,
+    /// When the event was handed over.
+    invoked: Option<Instant>,
+    deadline: Instant,
+    /// What is still to be written of the event.
+    to_write: [Bytes; 2],
+    /// The runtime has closed the channel: only its end can be waited for.
+    silent: bool,
+    /// The log pipe is closed.
+    mute: bool,
+    /// What the job has used, once the launcher has said so.
+    spent: Option<Usage>,
+}
+
+pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Report, Error> {
+    let started = Instant::now();
+    let config = &sandbox.config;
+    let choice = config.interpreters.choose(&job.spec.runtime)?;
+    let mut lines = Lines::new(hooks.lines, Arc::clone(&config.clock));
+    if let Some(warning) = &choice.warning {
+        lines.announce(format!("[WARNING] {warning}"));
+    }
+    let root = config.interpreters.iter().position(|one| *one == choice.interpreter).unwrap_or_default();
+    let start = Start {
+        root,
+        code_dir: job.code_dir.clone(),
+        command: setup::command(&choice.interpreter, sandbox.compiled[root]),
+        environment: environment::variables(job, config.clock.now()),
+        memory: u64::from(job.spec.memory_mb) * MB as u64,
+        ephemeral_storage: u64::from(job.spec.ephemeral_storage_mb) * MB as u64,
+    };
+
+    let (supervision, their_supervision) = Supervision::pair()?;
+    let (channel, their_channel) = UnixStream::pair()?;
+    let (their_log, printed) = pipe::pipe()?;
+    // Inside, both are ordinary blocking descriptors.
+    let their_channel = their_channel.into_std()?;
+    their_channel.set_nonblocking(false)?;
+    let (their_channel, their_log) = (OwnedFd::from(their_channel), their_log.into_blocking_fd()?);
+    submit(&sandbox.control, &control::encode(&start), &[&their_supervision, &their_channel, &their_log])
+        .await?;
+    drop((their_supervision, their_channel, their_log));
+
+    let (reader, writer) = channel.into_split();
+    let mut run = Run {
+        job,
+        clock: &config.clock,
+        supervision,
+        frames: Reader::new(reader),
+        writer,
+        printed,
+        lines,
+        platform: Some(hooks.platform),
+        initialised: Some(hooks.initialised),
+        started,
+        invoked: None,
+        // Initialisation that takes longer than its own limit runs on the function's time.
+        deadline: started + INIT + job.spec.timeout(),
+        to_write: [Bytes::new(), Bytes::new()],
+        silent: false,
+        mute: false,
+        spent: None,
+    };
+    let end = run.until_end().await?;
+    let mut report = run.conclude(end).await?;
+    report.warning = choice.warning;
+    Ok(report)
+}
+
+impl Run<'_> {
+    /// Runs until there is an answer, an end, or no time left.
+    async fn until_end(&mut self) -> Result<End, Error> {
+        let mut chunk = [0; CHUNK];
+        loop {
+            tokio::select! {
+                // In this order: neither endless output nor endless frames put the deadline off.
+                biased;
+                () = sleep_until(self.deadline) => return Ok(End::TimedOut),
+                notice = self.supervision.next() => {
+                    if let Some(end) = self.heard(notice?).await? {
+                        return Ok(end);
+                    }
+                }
+                frame = self.frames.next(), if !self.silent => match frame {
+                    Ok(frame) => if let Some(end) = self.said(frame)? {
+                        return Ok(end);
+                    },
+                    Err(breach) => match End::of(&breach) {
+                        Some(end) => return Ok(end),
+                        None => self.silent = true,
+                    },
+                },
+                written = self.writer.write_buf(&mut self.to_write[0]), if self.to_write[0].has_remaining() => {
+                    if written.is_err() {
+                        self.to_write = Default::default(); // it will not read the event; its end will tell
+                    } else if !self.to_write[0].has_remaining() {
+                        self.to_write.swap(0, 1);
+                    }
+                }
+                read = tokio::io::AsyncReadExt::read(&mut self.printed, &mut chunk), if !self.mute => match read {
+                    Ok(length) if length > 0 => self.lines.print(&chunk[..length]),
+                    _ => self.mute = true,
+                },
+            }
+        }
+    }
+
+    /// Takes in what the launcher or pid 1 says.
+    async fn heard(&mut self, (notice, descriptor): (Notice, Option<OwnedFd>)) -> Result<Option<End>, Error> {
+        match notice {
+            Notice::Ready => {
+                if let (Some(listener), Some(platform)) = (descriptor, self.platform.take()) {
+                    platform(TcpListener::from(listener));
+                }
+                Ok(None)
+            }
+            Notice::Failed { step, reason } => Err(Error::Setup { step, reason }),
+            Notice::Ended(ending) => Ok(Some(self.last_words(End::Ended(ending)).await?)),
+            Notice::Spent(usage) => {
+                // Pid 1 was killed before it could say how the runtime ended.
+                self.spent = Some(usage);
+                Ok(Some(self.last_words(End::Ended(Ending::Signal(libc::SIGKILL))).await?))
+            }
+        }
+    }
+
+    /// A process may answer and end at once: what it said before counts.
+    async fn last_words(&mut self, end: End) -> Result<End, Error> {
+        while let Ok(Ok(frame)) = timeout(Duration::ZERO, self.frames.next()).await {
+            if let Some(answer) = self.said(frame)? {
+                return Ok(answer);
+            }
+        }
+        Ok(end)
+    }
+
+    /// Takes in what the runtime says.
+    fn said(&mut self, frame: Frame) -> Result<Option<End>, Error> {
+        Ok(match (frame, self.invoked) {
+            (Frame::Ready, None) => {
+                self.hand_over()?;
+                None
+            }
+            (Frame::InitError(document), None) | (Frame::Error(document), Some(_)) => {
+                Some(End::Raised(document))
+            }
+            (Frame::Result(answer), Some(_)) => Some(End::Answered(answer)),
+            _ => Some(End::Garbage),
+        })
+    }
+
+    /// Hands the event over: from here the handler's time runs.
+    fn hand_over(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let own_time = now + self.job.spec.timeout();
+        self.deadline = if now.duration_since(self.started) <= INIT { own_time } else { self.deadline };
+        self.invoked = Some(now);
+        if let Some(initialised) = self.initialised.take() {
+            initialised();
+        }
+        let invocation = Invocation {
+            request_id: self.job.request_id.to_string(),
+            deadline_ms: self.clock.now().after(self.deadline.duration_since(now)).0,
+            client_context: self.job.client_context.as_deref(),
+            function_arn: self.job.spec.arn.as_str(),
+        };
+        self.to_write = [frames::invoke(&invocation, &self.job.payload)?, self.job.payload.clone()];
+        Ok(())
+    }
+
+    /// Ends the sandbox, collects the rest of the log and the account, and judges.
+    async fn conclude(mut self, end: End) -> Result<Report, Error> {
+        let ended = Instant::now();
+        let answered = matches!(end, End::Answered(_) | End::Raised(_) | End::TooLarge);
+        self.supervision.end(if answered { Account::Now } else { Account::WhenGone });
+        self.drain();
+        let usage = match self.spent {
+            Some(usage) => usage,
+            None => timeout(FAREWELL, self.account())
+                .await
+                .map_err(|_| Error::LauncherGone(std::io::ErrorKind::TimedOut.into()))??,
+        };
+        let died = matches!(end, End::Ended(_));
+        let (outcome, exit) = judge(self.job, end, died && usage.out_of_memory, &mut self.lines);
+        self.lines.finish().await;
+        let invoked = self.invoked.unwrap_or(ended);
+        Ok(Report {
+            outcome,
+            exit,
+            metering: Metering {
+                start: StartKind::Cold,
+                init: invoked.duration_since(self.started),
+                duration: ended.duration_since(invoked),
+                peak_memory: usage.peak_memory,
+                cpu: Duration::from_micros(usage.cpu_us),
+            },
+            warning: None,
+        })
+    }
+
+    /// Reads what was printed before the end; at most what a pipe holds, for a process may still be printing.
+    fn drain(&mut self) {
+        let mut chunk = [0; CHUNK];
+        for _ in 0..(64 * 1024 / CHUNK) + 1 {
+            match self.printed.try_read(&mut chunk) {
+                Ok(length) if length > 0 => self.lines.print(&chunk[..length]),
+                _ => break,
+            }
+        }
+    }
+
+    async fn account(&mut self) -> Result<Usage, Error> {
+        loop {
+            match self.supervision.next().await? {
+                (Notice::Spent(usage), _) => return Ok(usage),
+                (Notice::Failed { step, reason }, _) => return Err(Error::Setup { step, reason }),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The supervision socket of one job, seen from the server.
+
+use crate::Error;
+use crate::control::{self, Account, Notice};
+use crate::sys::socket;
+use nix::sys::socket::MsgFlags;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
+
+/// The longest notice, in bytes.
+const NOTICE: usize = 8 * 1024;
+
+/// The server's end. Dropping it ends the job.
+#[derive(Debug)]
+pub(super) struct Supervision {
+    socket: AsyncFd<OwnedFd>,
+}
+
+impl Supervision {
+    /// The server's end and the one that goes to the launcher.
+    pub(super) fn pair() -> io::Result<(Supervision, OwnedFd)> {
+        let (ours, theirs) = socket::pair()?;
+        Ok((Supervision { socket: socket::watched(ours)? }, theirs))
+    }
+
+    /// The next notice and the descriptor that came with it. Its future may be dropped without losing a notice.
+    pub(super) async fn next(&self) -> Result<(Notice, Option<OwnedFd>), Error> {
+        let mut buffer = [0; NOTICE];
+        let received = self.socket.async_io(tokio::io::Interest::READABLE, |socket| {
+            socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT)
+        });
+        let (length, mut descriptors) = received.await.map_err(Error::LauncherGone)?;
+        let notice = control::decode(&buffer[..length]);
+        let notice = notice.ok_or_else(|| Error::LauncherGone(io::ErrorKind::UnexpectedEof.into()))?;
+        Ok((notice, descriptors.pop()))
+    }
+
+    /// Tells the launcher to end the job and account for it: at once, or when everything in the sandbox is gone.
+    pub(super) fn end(&self, account: Account) {
+        // If it cannot be told, it is gone, and the wait for the account will say so.
+        let _ = socket::send(self.socket.get_ref(), &control::encode(&account), &[], MsgFlags::MSG_DONTWAIT);
+    }
+}
+
+/// Sends a job to the launcher.
+pub(super) async fn submit(
+    control: &AsyncFd<OwnedFd>,
+    message: &[u8],
+    descriptors: &[&OwnedFd],
+) -> Result<(), Error> {
+    let raw: Vec<_> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
+    let sent = control.async_io(tokio::io::Interest::WRITABLE, |control| {
+        socket::send(control, message, &raw, MsgFlags::MSG_DONTWAIT)
+    });
+    sent.await.map_err(Error::LauncherGone)
+}

@@ -1,0 +1,101 @@
+//! How an end becomes an outcome, in Lambda's words.
+
+use super::frames::Breach;
+use super::lines::Lines;
+use crate::control::Ending;
+use crate::{Exit, Job};
+use bytes::Bytes;
+use model::limits::SYNC_PAYLOAD;
+use model::{FunctionError, Outcome};
+
+/// How a run came to its end.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The handler returned.
+    Answered(Bytes),
+    /// The runtime sent an error document: the handler raised, or loading failed.
+    Raised(Bytes),
+    /// The answer was too large.
+    TooLarge,
+    /// The process sent what no runtime sends.
+    Garbage,
+    /// Time was up.
+    TimedOut,
+    /// The process ended without an answer.
+    Ended(Ending),
+}
+
+impl End {
+    /// The end that a breach brings; none if the process may still say more.
+    pub(super) fn of(breach: &Breach) -> Option<End> {
+        match breach {
+            Breach::TooLarge => Some(End::TooLarge),
+            Breach::Garbage => Some(End::Garbage),
+            Breach::Closed => None,
+        }
+    }
+}
+
+/// The outcome of a run that came to this end, and what the log says of it.
+pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines) -> (Outcome, Exit) {
+    let id = job.request_id;
+    let died = |lines: &mut Lines, reason: String| {
+        let message = format!("RequestId: {id} Error: {reason}");
+        lines.note(format!("{message}\nRuntime.ExitError"));
+        let exit = if out_of_memory { Exit::OutOfMemory } else { Exit::Died };
+        (Outcome::Failed(FunctionError::of("Runtime.ExitError", message)), exit)
+    };
+    match end {
+        End::Answered(answer) => (Outcome::Succeeded(answer), Exit::Answered),
+        End::Raised(document) => match serde_json::from_slice::<FunctionError>(&document) {
+            Ok(error) => (Outcome::Failed(error), Exit::Answered),
+            Err(_) => died(lines, "Runtime sent an error that cannot be read".to_owned()),
+        },
+        End::TooLarge => {
+            let message = format!(
+                "Response payload size exceeded maximum allowed payload size ({} bytes).",
+                SYNC_PAYLOAD + 100
+            );
+            lines.note(format!("RequestId: {id} Error: {message}"));
+            (Outcome::Failed(FunctionError::of("Function.ResponseSizeTooLarge", message)), Exit::Answered)
+        }
+        End::TimedOut => {
+            let spent = format!("Task timed out after {:.2} seconds", job.spec.timeout().as_secs_f64());
+            lines.note(format!("{} {id} {spent}", lines.now().iso_z()));
+            let message = format!("RequestId: {id} Error: {spent}");
+            (Outcome::Failed(FunctionError::of("Sandbox.Timedout", message)), Exit::TimedOut)
+        }
+        End::Garbage => died(lines, "Runtime broke the protocol".to_owned()),
+        End::Ended(_) if out_of_memory => died(lines, "Runtime exited with error: signal: killed".to_owned()),
+        End::Ended(Ending::Status(0)) => died(lines, "Runtime exited without providing a reason".to_owned()),
+        End::Ended(Ending::Status(status)) => {
+            died(lines, format!("Runtime exited with error: exit status {status}"))
+        }
+        End::Ended(Ending::Signal(signal)) => {
+            died(lines, format!("Runtime exited with error: signal: {}", signal_name(signal)))
+        }
+    }
+}
+
+/// A signal's name as Lambda's messages have it.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGHUP => "hangup",
+        libc::SIGINT => "interrupt",
+        libc::SIGQUIT => "quit",
+        libc::SIGILL => "illegal instruction",
+        libc::SIGTRAP => "trace/breakpoint trap",
+        libc::SIGABRT => "aborted",
+        libc::SIGBUS => "bus error",
+        libc::SIGFPE => "floating point exception",
+        libc::SIGKILL => "killed",
+        libc::SIGUSR1 => "user defined signal 1",
+        libc::SIGSEGV => "segmentation fault",
+        libc::SIGUSR2 => "user defined signal 2",
+        libc::SIGPIPE => "broken pipe",
+        libc::SIGALRM => "alarm clock",
+        libc::SIGTERM => "terminated",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}

@@ -1,0 +1,161 @@
+//! Pid 1 of a sandbox: moves into its root, gives up every right, starts the runtime, and reaps.
+//!
+//! It runs no code of the function. The function cannot open its memory or descriptors (it is not dumpable) and
+//! cannot signal it (the kernel drops signals that pid 1 does not handle). When it ends, the kernel kills everything
+//! else in the sandbox.
+
+use super::limits::{Fallback, restrict_process};
+use super::namespace::INSIDE;
+use super::seccomp::Filters;
+use super::sitter::{Failure, Step};
+use crate::PLATFORM_ADDRESS;
+use crate::control::{self, CHANNEL, Ending, Notice, Start};
+use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
+use crate::sys::{process, socket};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::sys::socket::MsgFlags;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Gid, Uid, chdir, execve, fchdir, pivot_root, sethostname, setresgid, setresuid, setsid};
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// The ends that a sandbox is born with.
+#[derive(Debug)]
+pub(super) struct Ends<'a> {
+    /// Takes notices for the server.
+    pub(super) supervision: &'a OwnedFd,
+    /// The runtime's event channel.
+    pub(super) channel: &'a OwnedFd,
+    /// Takes what the function prints.
+    pub(super) log: &'a OwnedFd,
+    /// Hangs up when the launcher is gone.
+    pub(super) launcher: &'a OwnedFd,
+}
+
+/// All that pid 1 needs.
+#[derive(Debug)]
+pub(super) struct Birth<'a> {
+    pub(super) start: &'a Start,
+    pub(super) ends: &'a Ends<'a>,
+    pub(super) root: &'a OwnedFd,
+    pub(super) code: &'a OwnedFd,
+    pub(super) fallback: Fallback,
+    pub(super) proc: bool,
+}
+
+/// The whole life of pid 1.
+pub(super) fn live(birth: &Birth<'_>, filters: Option<&Filters>) {
+    let tell = |notice: &Notice| {
+        let _ = socket::send(birth.ends.supervision, &control::encode(notice), &[], MsgFlags::empty());
+    };
+    match settle_in(birth, filters) {
+        Err(failure) => tell(&failure.notice()),
+        Ok(main) => {
+            let kept = [birth.ends.supervision.as_raw_fd()];
+            let _ = process::close_all_except(&kept);
+            tell(&Notice::Ended(reap_until(main)));
+        }
+    }
+}
+
+/// Reaps every orphan until the process `main` has ended, and says how.
+fn reap_until(main: nix::unistd::Pid) -> Ending {
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == main => return Ending::Status(status),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => return Ending::Signal(signal as i32),
+            Err(Errno::ECHILD) => return Ending::Signal(Signal::SIGKILL as i32),
+            _ => {}
+        }
+    }
+}
+
+fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd::Pid, Failure> {
+    let Birth { start, ends, .. } = birth;
+    let (uid, gid) = (Uid::from_raw(INSIDE), Gid::from_raw(INSIDE));
+    setresgid(gid, gid, gid).step("take the gid")?;
+    setresuid(uid, uid, uid).step("take the uid")?;
+    prctl::set_dumpable(false).step("close pid 1 to the function")?;
+    // Changing the uid cleared the wish to die with the launcher. It may have died before the wish was heard.
+    prctl::set_pdeathsig(Signal::SIGKILL).step("tie pid 1 to the launcher")?;
+    let mut launcher = [PollFd::new(ends.launcher.as_fd(), PollFlags::empty())];
+    if poll(&mut launcher, PollTimeout::ZERO).step("look for the launcher")? > 0 {
+        process::exit(1);
+    }
+
+    enter_root(birth)?;
+    sethostname("sandbox").step("set the host name")?;
+    socket::raise_loopback().step("raise the loopback device")?;
+    let listener = TcpListener::bind(PLATFORM_ADDRESS).step("listen for the platform")?;
+    listener.set_nonblocking(true).step("listen for the platform")?;
+
+    restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
+        .step("set resource limits")?;
+    process::drop_capabilities().step("drop capabilities")?;
+    prctl::set_no_new_privs().step("forbid new privileges")?;
+    let notice = control::encode(&Notice::Ready);
+    socket::send(ends.supervision, &notice, &[listener.as_raw_fd()], MsgFlags::empty())
+        .step("report to the server")?;
+    drop(listener);
+    if let Some(filters) = filters {
+        filters.apply().step("filter system calls")?;
+    }
+    process::fork(|| {
+        let Err(failure) = become_runtime(start, ends) else { return };
+        let _ = socket::send(ends.supervision, &control::encode(&failure.notice()), &[], MsgFlags::empty());
+    })
+    .step("fork")
+}
+
+/// Puts the event's own mounts into its copy of the root, and leaves the host's behind.
+fn enter_root(birth: &Birth<'_>) -> Result<(), Failure> {
+    let Birth { start, root, code, proc, .. } = birth;
+    let size = |bytes: u64| CString::new(bytes.to_string()).unwrap_or_default();
+    let tmp = [(c"mode", c"1777"), (c"size", &size(start.ephemeral_storage))];
+    let tmp = mounts::filesystem(c"tmpfs", &tmp, NO_SUID | NO_DEV).step("make /tmp")?;
+    let shm = [(c"mode", c"1777"), (c"size", &size(start.memory))];
+    let shm = mounts::filesystem(c"tmpfs", &shm, NO_SUID | NO_DEV | NO_EXEC).step("make /dev/shm")?;
+    // The new root goes over the old one, then they change places, and the old one, now on top, is let go.
+    mounts::attach(root, nix::fcntl::AT_FDCWD, c"/").step("attach the root")?;
+    mounts::attach(tmp, root, c"tmp").step("mount /tmp")?;
+    mounts::attach(shm, root, c"dev/shm").step("mount /dev/shm")?;
+    mounts::attach(code, root, c"var/task").step("mount /var/task")?;
+    if *proc {
+        let hidden = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC;
+        let proc = mounts::filesystem(c"proc", &[(c"hidepid", c"invisible")], hidden).step("make /proc")?;
+        mounts::attach(proc, root, c"proc").step("mount /proc")?;
+    }
+    fchdir(root).step("enter the root")?;
+    pivot_root(".", ".").step("change the root")?;
+    umount2(".", MntFlags::MNT_DETACH).step("leave the host's root")?;
+    chdir("/var/task").step("enter /var/task")
+}
+
+/// Turns the child of pid 1 into the runtime. Returns only if that fails.
+fn become_runtime(start: &Start, ends: &Ends<'_>) -> Result<(), Failure> {
+    setsid().step("begin a session")?;
+    let null = File::open("/dev/null").step("open /dev/null")?;
+    let null = process::lift(null).step("copy a descriptor")?;
+    let log = process::lift(ends.log).step("copy a descriptor")?;
+    let channel = process::lift(ends.channel).step("copy a descriptor")?;
+    for (fd, number) in [(&null, 0), (&log, 1), (&log, 2), (&channel, CHANNEL)] {
+        process::place(fd, number).step("place a descriptor")?;
+    }
+    process::close_on_exec_from(CHANNEL + 1).step("close descriptors")?;
+    process::default_signals();
+    let c_strings = |strings: &[String]| -> io::Result<Vec<CString>> {
+        strings.iter().map(|s| Ok(CString::new(s.as_str())?)).collect()
+    };
+    let command = c_strings(&start.command).step("read the command")?;
+    let environment = c_strings(&start.environment).step("read the environment")?;
+    let program = command.first().ok_or(Errno::ENOENT).step("read the command")?;
+    execve(program, &command, &environment).step("start the runtime")?;
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! Keeps every sandbox from birth to its last descriptor: one loop over one epoll, nothing in it waits.
+
+use super::cgroup::{Group, Trees};
+use super::janitor::Janitor;
+use super::namespace::SLOTS;
+use super::root;
+use super::sitter::{self, Ground};
+use crate::control::{self, Account, Notice, Root, Start, Usage};
+use crate::sys::{process, socket};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::MsgFlags;
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// How many events one look at the epoll takes.
+const BATCH: usize = 64;
+
+/// What a descriptor in the epoll is. The number that comes along names its slot; numbers are never used twice, so
+/// that a late event cannot hit another slot.
+#[derive(Clone, Copy)]
+enum Kind {
+    Control,
+    /// A sitter's socket: it delivers pid 1, or hangs up.
+    Sitter,
+    /// Pid 1 has ended.
+    Pid1,
+    /// The server wants the job ended, or is gone.
+    Supervision,
+    /// A version 1 memory group is at its limit.
+    Memory,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Control, Kind::Sitter, Kind::Pid1, Kind::Supervision, Kind::Memory];
+
+    fn pack(self, number: u64) -> u64 {
+        number * 8 + self as u64
+    }
+
+    fn unpack(data: u64) -> (Kind, u64) {
+        (Kind::ALL[(data % 8) as usize % Kind::ALL.len()], data / 8)
+    }
+}
+
+/// One sandbox, or a sitter that may become one.
+#[derive(Debug)]
+struct Slot {
+    /// Which of the host uids it has.
+    uid: u32,
+    /// The name of its control groups.
+    name: String,
+    group: Group,
+    sitter: Pid,
+    orders: OwnedFd,
+    /// The job it has, if any.
+    supervision: Option<OwnedFd>,
+    pid1: Option<(Pid, OwnedFd)>,
+    memory: Option<OwnedFd>,
+    out_of_memory: bool,
+    /// The server wants it ended.
+    unwanted: bool,
+    /// The server has been told what it cost.
+    accounted: bool,
+}
+
+/// Every sandbox and sitter, and what is needed to make more.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    ground: Ground,
+    trees: Trees,
+    janitor: Janitor,
+    epoll: Epoll,
+    mine: String,
+    counter: u64,
+    slots: HashMap<u64, Slot>,
+    standby: VecDeque<u64>,
+    free_uids: Vec<u32>,
+    wanted_standby: usize,
+    roots: Vec<Root>,
+    built: HashSet<usize>,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        ground: Ground,
+        trees: Trees,
+        janitor: Janitor,
+        mine: String,
+        roots: Vec<Root>,
+        wanted_standby: usize,
+    ) -> io::Result<Keeper> {
+        Ok(Keeper {
+            ground,
+            trees,
+            janitor,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            mine,
+            counter: 0,
+            slots: HashMap::new(),
+            standby: VecDeque::new(),
+            free_uids: (0..SLOTS).rev().collect(),
+            wanted_standby: wanted_standby.min(SLOTS as usize / 4),
+            roots,
+            built: HashSet::new(),
+        })
+    }
+
+    /// Serves until the server is gone, then ends everything.
+    pub(super) fn run(&mut self, control: &OwnedFd, buffer: &mut [u8]) -> io::Result<()> {
+        self.watch(control, Kind::Control, 0)?;
+        let mut events = [EpollEvent::empty(); BATCH];
+        loop {
+            // Sitters are made when there is nothing else to do, so that no event waits for one it does not need.
+            let idle = self.standby.len() < self.wanted_standby;
+            let patience = if idle { EpollTimeout::ZERO } else { EpollTimeout::NONE };
+            let count = match self.epoll.wait(&mut events, patience) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                other => other?,
+            };
+            if count == 0 {
+                let slot = self.seat()?;
+                self.standby.push_back(slot);
+            }
+            for event in &events[..count] {
+                match Kind::unpack(event.data()) {
+                    (Kind::Control, _) => {
+                        if !self.order(control, buffer)? {
+                            self.end_all();
+                            return Ok(());
+                        }
+                    }
+                    (Kind::Sitter, slot) => self.born(slot, buffer)?,
+                    (Kind::Pid1, slot) => self.dead(slot),
+                    (Kind::Supervision, slot) => self.unwanted(slot, buffer),
+                    (Kind::Memory, slot) => self.out_of_memory(slot),
+                }
+            }
+        }
+    }
+
+    fn watch(&self, fd: impl AsFd, kind: Kind, number: u64) -> io::Result<()> {
+        Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, kind.pack(number)))?)
+    }
+
+    /// Forks a sitter into a new slot.
+    fn seat(&mut self) -> io::Result<u64> {
+        let (orders, theirs) = socket::pair()?;
+        let uid = self.free_uids.pop().ok_or_else(|| io::Error::other("too many sandboxes at one time"))?;
+        self.counter += 1;
+        let number = self.counter;
+        let name = format!("{}{number}", self.mine);
+        let group = self.trees.group(&name);
+        let ground = &self.ground;
+        let sitter = process::fork(|| sitter::sit(ground, &group, uid, &theirs))
+            .inspect_err(|_| self.free_uids.push(uid))?;
+        self.watch(&orders, Kind::Sitter, number)?;
+        let slot = Slot {
+            uid,
+            name,
+            group,
+            sitter,
+            orders,
+            supervision: None,
+            pid1: None,
+            memory: None,
+            out_of_memory: false,
+            unwanted: false,
+            accounted: false,
+        };
+        self.slots.insert(number, slot);
+        Ok(number)
+    }
+
+    /// Takes one message off the control socket and gives the job to a sitter. False when the server is gone.
+    fn order(&mut self, control: &OwnedFd, buffer: &mut [u8]) -> io::Result<bool> {
+        let (length, mut descriptors) = match socket::receive(control, buffer, MsgFlags::MSG_DONTWAIT) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+            other => other?,
+        };
+        if length == 0 {
+            return Ok(false);
+        }
+        if descriptors.is_empty() {
+            return Ok(true);
+        }
+        if let Err(error) = self.begin(&buffer[..length], &descriptors) {
+            let notice =
+                Notice::Failed { step: "give the job to a sitter".to_owned(), reason: error.to_string() };
+            let _ =
+                socket::send(descriptors.remove(0), &control::encode(&notice), &[], MsgFlags::MSG_DONTWAIT);
+        }
+        Ok(true)
+    }
+
+    fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
+        let start: Start = control::decode(message).ok_or(io::ErrorKind::InvalidData)?;
+        let root = self.roots.get(start.root).ok_or(io::ErrorKind::NotFound)?;
+        if !self.built.contains(&start.root) {
+            root::build(&self.ground.run_dir, start.root, root)?;
+            self.built.insert(start.root);
+        }
+        let number = match self.standby.pop_front() {
+            Some(slot) => slot,
+            None => self.seat()?,
+        };
+        let slot = self.slots.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
+        let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        socket::send(&slot.orders, message, &raw, MsgFlags::MSG_DONTWAIT)?;
+        let supervision = descriptors.first().ok_or(io::ErrorKind::NotFound)?.try_clone()?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, Kind::Supervision.pack(number));
+        self.epoll.add(&supervision, event)?;
+        slot.supervision = Some(supervision);
+        Ok(())
+    }
+
+    /// A sitter has delivered pid 1, or has gone without.
+    fn born(&mut self, number: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(&number) else { return Ok(()) };
+        let (length, descriptors) =
+            socket::receive(&slot.orders, buffer, MsgFlags::MSG_DONTWAIT).unwrap_or_default();
+        let mut descriptors = descriptors.into_iter();
+        let pid = buffer[..length].try_into().map(i32::from_le_bytes);
+        let (Ok(pid), Some(pidfd)) = (pid, descriptors.next()) else {
+            // It hung up. Without pid 1 there is no sandbox; with it, this is the end that is expected.
+            let _ = self.epoll.delete(&slot.orders);
+            if slot.pid1.is_none() {
+                self.clear(number);
+            }
+            return Ok(());
+        };
+        slot.pid1 = Some((Pid::from_raw(pid), pidfd));
+        slot.memory = descriptors.next();
+        if slot.unwanted {
+            slot.kill();
+        }
+        // The socket stays open: pid 1 looks at it to see whether the launcher lives.
+        let _ = self.epoll.delete(&slot.orders);
+        let Some(slot) = self.slots.get(&number) else { return Ok(()) };
+        if let Some((_, pidfd)) = &slot.pid1 {
+            self.watch(pidfd, Kind::Pid1, number)?;
+        }
+        if let Some(memory) = &slot.memory {
+            self.watch(memory, Kind::Memory, number)?;
+        }
+        Ok(())
+    }
+
+    /// The server has what it wanted, or does not want it any more: account, then kill.
+    fn unwanted(&mut self, number: u64, buffer: &mut [u8]) {
+        let Some(slot) = self.slots.get_mut(&number) else { return };
+        let Some(supervision) = &slot.supervision else { return };
+        let _ = self.epoll.delete(supervision);
+        let length =
+            socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
+        let now = control::decode(&buffer[..length]) == Some(Account::Now);
+        slot.unwanted = true;
+        if now && slot.pid1.is_some() && slot.group.meters() {
+            // What the sandbox has used by now is what the job has used: the server need not wait for the end.
+            let usage = slot.group.usage();
+            slot.account(usage);
+        }
+        slot.kill();
+    }
+
+    /// A version 1 group has reached its limit. The kernel kills one process of it; the others must go too.
+    fn out_of_memory(&mut self, number: u64) {
+        let Some(slot) = self.slots.get_mut(&number) else { return };
+        if let Some(memory) = slot.memory.take() {
+            let _ = self.epoll.delete(&memory);
+        }
+        slot.out_of_memory = true;
+        slot.kill();
+    }
+
+    /// Pid 1 has ended, and all else in the sandbox with it.
+    fn dead(&mut self, number: u64) {
+        let Some(slot) = self.slots.get_mut(&number) else { return };
+        let Some((pid, pidfd)) = slot.pid1.take() else { return };
+        let _ = self.epoll.delete(&pidfd);
+        let spent = process::reap(pid);
+        let mut usage = slot.group.usage();
+        if let (Ok(spent), false) = (spent, slot.group.meters()) {
+            usage.peak_memory = usage.peak_memory.max(spent.peak_memory);
+            usage.cpu_us = usage.cpu_us.max(u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX));
+        }
+        usage.out_of_memory |= slot.out_of_memory;
+        slot.account(usage);
+        self.clear(number);
+    }
+
+    /// Frees a slot; its processes are gone.
+    fn clear(&mut self, number: u64) {
+        self.standby.retain(|waiting| *waiting != number);
+        if let Some(slot) = self.slots.remove(&number) {
+            drop(slot.orders);
+            let _ = waitpid(slot.sitter, None);
+            self.free_uids.push(slot.uid);
+            self.janitor.remove(&slot.name);
+        }
+    }
+
+    /// Kills everything and waits until it is gone; the janitor then removes the groups.
+    fn end_all(&mut self) {
+        for slot in self.slots.values() {
+            slot.kill();
+            let _ = kill(slot.sitter, Signal::SIGKILL);
+        }
+        for slot in self.slots.values() {
+            for pid in slot.pid1.iter().map(|(pid, _)| *pid).chain([slot.sitter]) {
+                let _ = waitpid(pid, None);
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn kill(&self) {
+        if let Some((_, pidfd)) = &self.pid1 {
+            let _ = process::signal(pidfd, Signal::SIGKILL);
+        }
+    }
+
+    /// Tells the server, once, what the job has cost.
+    fn account(&mut self, usage: Usage) {
+        if let (Some(supervision), false) = (&self.supervision, self.accounted) {
+            let notice = control::encode(&Notice::Spent(usage));
+            let _ = socket::send(supervision, &notice, &[], MsgFlags::MSG_DONTWAIT);
+            self.accounted = true;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The root directory of sandboxes: built once per interpreter, copied for each event.
+//!
+//! It is a small read-only tmpfs with the skeleton of a system. `/usr`, the libraries and the interpreter's prefix
+//! are the host's, read-only and without set-uid; `/etc` is written here and says nothing about the host.
+
+use super::namespace::INSIDE;
+use crate::control::{BOOTSTRAP_DIR, Root};
+use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
+use nix::fcntl::AT_FDCWD;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Directories of the host that hold programs and libraries. Some are links into `/usr`.
+const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// The devices that a program may expect anywhere.
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+/// Empty directories; the event's own mounts go on some of them.
+const EMPTY: [&str; 9] = ["etc", "dev/shm", "home", "opt", "proc", "run", "tmp", "var/task", "var/tmp"];
+
+/// Where the root number `index` is mounted.
+pub(super) fn path(run_dir: &Path, index: usize) -> PathBuf {
+    run_dir.join(format!("root-{index}"))
+}
+
+/// A path as the kernel wants it.
+pub(super) fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Builds the root number `index` in the launcher's mount namespace.
+pub(super) fn build(run_dir: &Path, index: usize, root: &Root) -> io::Result<()> {
+    let bootstrap = fs::read(&root.bootstrap)?;
+    let at = path(run_dir, index);
+    fs::create_dir_all(&at)?;
+    let options = [(c"mode", c"0755"), (c"size", c"16m")];
+    let base = mounts::filesystem(c"tmpfs", &options, NO_SUID | NO_DEV)?;
+    mounts::attach(&base, AT_FDCWD, &c_path(&at)?)?;
+
+    for directory in EMPTY {
+        fs::create_dir_all(at.join(directory))?;
+    }
+    for directory in SYSTEM {
+        match fs::symlink_metadata(directory) {
+            Ok(metadata) if metadata.is_symlink() => {
+                symlink(fs::read_link(directory)?, inside(&at, directory))?
+            }
+            Ok(_) => bind(&at, Path::new(directory))?,
+            Err(_) => {}
+        }
+    }
+    if !root.prefix.starts_with("/usr") && root.prefix != Path::new("/") {
+        bind(&at, &root.prefix)?;
+    }
+    devices(&at)?;
+    etc(&at)?;
+
+    let directory = inside(&at, BOOTSTRAP_DIR);
+    fs::create_dir_all(&directory)?;
+    if let Some(name) = root.bootstrap.file_name() {
+        fs::write(directory.join(name), bootstrap)?;
+    }
+    mounts::restrict(&base, READ_ONLY, false)
+}
+
+/// Where the absolute `path` lies below the new root `at`.
+fn inside(at: &Path, path: impl AsRef<Path>) -> PathBuf {
+    at.join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref()))
+}
+
+/// Shows a directory of the host at the same place below `at`, read-only.
+fn bind(at: &Path, directory: &Path) -> io::Result<()> {
+    let target = inside(at, directory);
+    fs::create_dir_all(&target)?;
+    let mount = mounts::copy(&c_path(directory)?, true)?;
+    mounts::restrict(&mount, READ_ONLY | NO_SUID | NO_DEV, true)?;
+    mounts::attach(&mount, AT_FDCWD, &c_path(&target)?)
+}
+
+/// Fills `/dev`: the host's own device nodes, since a user namespace may not make any.
+fn devices(at: &Path) -> io::Result<()> {
+    let dev = at.join("dev");
+    for name in DEVICES {
+        fs::write(dev.join(name), "")?;
+        let mount = mounts::copy(&c_path(&Path::new("/dev").join(name))?, false)?;
+        mounts::restrict(&mount, NO_SUID | NO_EXEC, false)?;
+        mounts::attach(&mount, AT_FDCWD, &c_path(&dev.join(name))?)?;
+    }
+    symlink("/proc/self/fd", dev.join("fd"))?;
+    for (number, name) in ["stdin", "stdout", "stderr"].iter().enumerate() {
+        symlink(format!("/proc/self/fd/{number}"), dev.join(name))?;
+    }
+    Ok(())
+}
+
+/// Writes `/etc`: one user, one host name, no name servers.
+fn etc(at: &Path) -> io::Result<()> {
+    let etc = at.join("etc");
+    let user = format!("sbx_user1051:x:{INSIDE}:{INSIDE}::/home/sbx_user1051:/sbin/nologin\n");
+    let files = [
+        (
+            "passwd",
+            format!("root:x:0:0:root:/root:/sbin/nologin\n{user}nobody:x:65534:65534::/:/sbin/nologin\n"),
+        ),
+        ("group", format!("root:x:0:\nsbx_user1051:x:{INSIDE}:\nnogroup:x:65534:\n")),
+        ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
+        ("resolv.conf", String::new()),
+        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
+    ];
+    for (name, text) in files {
+        fs::write(etc.join(name), text)?;
+    }
+    symlink("/usr/share/zoneinfo/UTC", etc.join("localtime"))?;
+    // The linker's index of libraries: without it, libraries outside its default directories are not found.
+    if let Ok(index) = fs::read("/etc/ld.so.cache") {
+        fs::write(etc.join("ld.so.cache"), index)?;
+    }
+    let certificates = Path::new("/etc/ssl/certs");
+    if certificates.is_dir() { bind(at, certificates) } else { Ok(()) }
+}

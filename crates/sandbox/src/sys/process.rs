@@ -1,0 +1,161 @@
+//! Making, restricting, ending and counting processes.
+
+use super::{check, owned};
+use nix::sys::signal::Signal;
+use nix::unistd::{ForkResult, Pid};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// Ends a forked child that would otherwise unwind into the code of its parent.
+struct NeverReturns;
+
+impl Drop for NeverReturns {
+    fn drop(&mut self) {
+        exit(70)
+    }
+}
+
+/// Ends this process at once, running nothing of what the parent had set up for its own end.
+pub(crate) fn exit(status: i32) -> ! {
+    // SAFETY: `_exit` has no precondition.
+    unsafe { libc::_exit(status) }
+}
+
+/// Forks a child that runs `child`. Only single-threaded processes call this: the launcher and its children.
+pub(crate) fn fork(child: impl FnOnce()) -> io::Result<Pid> {
+    // SAFETY: this process has one thread, so the child's copy of memory is consistent, locks included.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            let _never_returns = NeverReturns;
+            child();
+            exit(0)
+        }
+    }
+}
+
+/// Forks a child into new namespaces. It becomes a child of this process's own parent, and runs `child`. Returns
+/// its process id and a descriptor for it. Only single-threaded processes call this.
+pub(crate) fn clone_into(namespaces: libc::c_int, child: impl FnOnce()) -> io::Result<(Pid, OwnedFd)> {
+    let mut pidfd: RawFd = -1;
+    let flags = namespaces | libc::CLONE_PARENT | libc::CLONE_PIDFD;
+    // SAFETY: an all-zero `clone_args` is a valid value of that plain C structure.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = flags as u64;
+    arguments.pidfd = (&raw mut pidfd) as u64;
+    // SAFETY: without CLONE_VM this is a fork: the child runs on its own copy of memory and stack. This process
+    // has one thread, so that copy is consistent. `arguments` and `pidfd` outlive the call.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<libc::clone_args>()) })?;
+    if pid == 0 {
+        let _never_returns = NeverReturns;
+        child();
+        exit(0)
+    }
+    Ok((Pid::from_raw(pid as libc::pid_t), owned(pidfd.into())?))
+}
+
+/// Sends a signal to the process behind a descriptor.
+pub(crate) fn signal(process: impl AsFd, signal: Signal) -> io::Result<()> {
+    let (fd, none) = (process.as_fd().as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: a null `siginfo_t` is allowed; the other arguments are plain numbers.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as libc::c_int, none, 0) })?;
+    Ok(())
+}
+
+/// What a reaped process and the children it had waited for used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    /// The largest resident memory of any one of them, in bytes.
+    pub(crate) peak_memory: u64,
+    /// Processor time of all of them.
+    pub(crate) cpu: Duration,
+}
+
+/// Waits until the child `pid` has ended, and reaps it.
+pub(crate) fn reap(pid: Pid) -> io::Result<Spent> {
+    let mut status = 0;
+    // SAFETY: an all-zero `rusage` is a valid value of that plain C structure.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals that outlive the call.
+    check(unsafe { libc::wait4(pid.as_raw(), &mut status, 0, &mut usage) }.into())?;
+    let time = |t: libc::timeval| Duration::from_micros(t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64);
+    Ok(Spent { peak_memory: usage.ru_maxrss as u64 * 1024, cpu: time(usage.ru_utime) + time(usage.ru_stime) })
+}
+
+/// Makes `fd` available under exactly the number `number`, surviving `execve`.
+pub(crate) fn place(fd: impl AsFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: `dup2` works on plain numbers; the callers own the target number or have nothing there.
+    check(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) }.into())?;
+    Ok(())
+}
+
+/// A copy of `fd` whose number is at least 10, out of the way of the fixed ones; closed on `execve`.
+pub(crate) fn lift(fd: impl AsFd) -> io::Result<OwnedFd> {
+    // SAFETY: `fcntl` works on plain numbers.
+    owned(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 10) }.into())
+}
+
+/// Marks all descriptors from `first` on to be closed on `execve`.
+pub(crate) fn close_on_exec_from(first: RawFd) -> io::Result<()> {
+    close_range(first as libc::c_uint, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+/// Closes every descriptor of this process except `kept`. A forked child calls it to drop what it inherited from
+/// its parent: the values that own those descriptors are never used nor dropped in the child.
+pub(crate) fn close_all_except(kept: &[RawFd]) -> io::Result<()> {
+    let mut kept: Vec<libc::c_uint> = kept.iter().map(|fd| *fd as libc::c_uint).collect();
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept {
+        if fd > first {
+            close_range(first, fd - 1, 0)?;
+        }
+        first = fd + 1;
+    }
+    close_range(first, libc::c_uint::MAX, 0)
+}
+
+fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: works on plain numbers; the callers above say why nobody uses the closed descriptors any more.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })?;
+    Ok(())
+}
+
+/// Gives up every capability for good: the bounding, ambient, inheritable, permitted and effective sets.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    /// The header of `capset`, version 3.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    for capability in 0..64 {
+        // SAFETY: works on plain numbers.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
+            break; // past the last capability of this kernel
+        }
+    }
+    // SAFETY: works on plain numbers.
+    check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) }.into())?;
+    let (header, none) = (Header { version: 0x2008_0522, pid: 0 }, [0u32; 6]);
+    // SAFETY: the header says version 3, for which the data are two structures of three 32-bit words.
+    check(unsafe { libc::syscall(libc::SYS_capset, &header, none.as_ptr()) })?;
+    Ok(())
+}
+
+/// Puts every signal back to its default action, as a fresh program expects.
+pub(crate) fn default_signals() {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL installs no handler; numbers that cannot be set are refused by the kernel.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}
+
+/// Ignores `signals`.
+pub(crate) fn ignore_signals(signals: &[Signal]) {
+    for signal in signals {
+        // SAFETY: SIG_IGN installs no handler.
+        unsafe { libc::signal(*signal as libc::c_int, libc::SIG_IGN) };
+    }
+}

@@ -1,0 +1,307 @@
+//! A launcher, a client, and functions written to a temporary directory.
+
+use bytes::Bytes;
+use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
+use sandbox::{
+    Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Report, Sandbox, interpreters,
+};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// No single run takes longer, or the test fails.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A data directory, a launcher and a client.
+pub(crate) struct Node {
+    pub(crate) data: TempDir,
+    pub(crate) sandbox: Sandbox,
+    /// The launcher's process.
+    pub(crate) launcher: i32,
+}
+
+/// What exists of a node's sandboxes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Census {
+    processes: usize,
+    groups: usize,
+    mounts: usize,
+    launcher_descriptors: usize,
+    own_sockets: usize,
+}
+
+/// A function's code, unpacked.
+pub(crate) struct Code(TempDir);
+
+/// What a run gave.
+pub(crate) struct Ran {
+    pub(crate) report: Report,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// The search path for interpreters: the places where systems and version managers put them.
+fn search_path() -> std::ffi::OsString {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test stands in for the program, which reads the environment"
+    )]
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+impl Node {
+    /// Starts a launcher of its own.
+    pub(crate) async fn start() -> Node {
+        // Starts take turns, so that each finds out which process its launcher is.
+        static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
+        let interpreters = INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[])).clone();
+        let _turn = TURN.lock().await;
+        let before = children(std::process::id() as i32);
+        let launcher = Launcher::spawn(LauncherConfig {
+            program: env!("CARGO_BIN_EXE_sandbox-launcher").into(),
+            arguments: Vec::new(),
+        });
+        let launcher = launcher.unwrap();
+        let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
+        let data = TempDir::new().unwrap();
+        let config = Config {
+            data_dir: data.path().to_path_buf(),
+            run_dir: data.path().join("run"),
+            interpreters,
+            cpu_proportional: false,
+            standby: 2,
+            clock: Arc::new(SystemClock),
+        };
+        let sandbox = Sandbox::connect(launcher, config).await.unwrap();
+        Node { data, sandbox, launcher: process.unwrap() }
+    }
+
+    /// Puts a function's files where a server would unpack them: below a directory that only root may enter.
+    pub(crate) fn code(&self, files: &[(&str, &str)]) -> Code {
+        let dir = TempDir::new_in(self.data.path()).unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Code(dir)
+    }
+
+    /// Runs `app.handler` of a function that is one Python file.
+    pub(crate) async fn python(&self, source: &str, event: &str) -> Ran {
+        let code = self.code(&[("app.py", source)]);
+        self.run(job(code.path(), event)).await
+    }
+
+    /// Runs a job to its end.
+    pub(crate) async fn run(&self, job: Job) -> Ran {
+        self.run_with(job, |_| {}).await
+    }
+
+    /// Runs a job to its end and does something with the platform's listener.
+    pub(crate) async fn run_with(
+        &self,
+        job: Job,
+        platform: impl FnOnce(TcpListener) + Send + 'static,
+    ) -> Ran {
+        let (to, mut from) = mpsc::channel(10_000);
+        let hooks = Hooks { lines: to, platform: Box::new(platform), initialised: Box::new(|| {}) };
+        let taking = async {
+            let mut lines = Vec::new();
+            while let Some(line) = from.recv().await {
+                lines.push(line);
+            }
+            lines
+        };
+        let running = tokio::time::timeout(DEADLINE, self.sandbox.run(job, hooks));
+        let (report, lines) = tokio::join!(running, taking);
+        Ran { report: report.expect("a run ends in time").expect("the platform is at no fault"), lines }
+    }
+
+    /// Hooks that do nothing.
+    pub(crate) fn no_hooks(&self) -> Hooks {
+        Hooks { lines: mpsc::channel(1).0, platform: Box::new(|_| {}), initialised: Box::new(|| {}) }
+    }
+
+    /// The control groups in which this node's processes wait or run.
+    pub(crate) fn groups(&self) -> Vec<PathBuf> {
+        let mut groups = Vec::new();
+        for pid in descendants(self.launcher) {
+            for line in std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default().lines() {
+                let mut fields = line.splitn(3, ':').skip(1);
+                let (Some(controller), Some(path)) = (fields.next(), fields.next()) else { continue };
+                let root = if controller.is_empty() { "unified" } else { controller };
+                if path.contains("/mayfly-") {
+                    groups.push(Path::new("/sys/fs/cgroup").join(root).join(path.trim_start_matches('/')));
+                }
+            }
+        }
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// The directories in which this node's groups are made.
+    fn group_parents(&self) -> Vec<PathBuf> {
+        let mut parents: Vec<_> =
+            self.groups().iter().filter_map(|group| group.parent().map(Into::into)).collect();
+        parents.dedup();
+        parents
+    }
+
+    fn census(&self) -> Census {
+        let count = |path: String| std::fs::read_dir(path).map(Iterator::count).unwrap_or_default();
+        let directories = |path: &PathBuf| {
+            std::fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().is_dir())
+                .count()
+        };
+        let sockets = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        Census {
+            processes: descendants(self.launcher).len(),
+            groups: self.group_parents().iter().map(directories).sum(),
+            mounts: std::fs::read_to_string(format!("/proc/{}/mountinfo", self.launcher))
+                .unwrap_or_default()
+                .lines()
+                .count(),
+            launcher_descriptors: count(format!("/proc/{}/fd", self.launcher)),
+            // Other tests of this program come and go: only a flood of leaked descriptors shows.
+            own_sockets: sockets.count() / 200,
+        }
+    }
+
+    /// The census when two in a row, some time apart, are the same.
+    pub(crate) async fn settled(&self) -> Census {
+        let mut last = self.census();
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let now = self.census();
+            if now == last {
+                break;
+            }
+            last = now;
+        }
+        last
+    }
+
+    /// The census when it is as expected, or after some seconds whatever it is.
+    pub(crate) async fn settled_at(&self, expected: &Census) -> Census {
+        let mut now = self.census();
+        for _ in 0..100 {
+            if now == *expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            now = self.census();
+        }
+        now
+    }
+
+    /// Waits until only the launcher, its janitor and its two waiting processes are left.
+    pub(crate) async fn nothing_left(&self) {
+        eventually("all processes of the event are gone", || descendants(self.launcher).len() <= 4).await;
+    }
+}
+
+/// Waits for something that is about to be true.
+pub(crate) async fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if is_true() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+/// The parent of a process, and whether it still runs.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    if fields.next()? == "Z" { None } else { fields.next()?.parse().ok() }
+}
+
+fn children(of: i32) -> Vec<i32> {
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent(*pid) == Some(of))
+        .collect()
+}
+
+/// A process and all that come from it, as far as they run.
+pub(crate) fn descendants(of: i32) -> Vec<i32> {
+    let mut found: Vec<i32> = parent(of).map(|_| of).into_iter().collect();
+    let mut next = 0;
+    while next < found.len() {
+        found.extend(children(found[next]));
+        next += 1;
+    }
+    found
+}
+
+impl Code {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A job for `app.handler` with small limits.
+pub(crate) fn job(code_dir: &Path, event: &str) -> Job {
+    let spec = FunctionSpec {
+        arn: FunctionArn::of("tested"),
+        version: "$LATEST".into(),
+        runtime: "python3.11".into(),
+        handler: "app.handler".into(),
+        code: CodeId("0".repeat(64)),
+        environment: BTreeMap::new(),
+        memory_mb: 128,
+        timeout_s: 10,
+        ephemeral_storage_mb: 512,
+    };
+    Job {
+        request_id: RequestId::new(SystemClock.now()),
+        spec: Arc::new(spec),
+        code_dir: code_dir.to_path_buf(),
+        payload: Bytes::copy_from_slice(event.as_bytes()),
+        client_context: None,
+        environment: BTreeMap::new(),
+    }
+}
+
+/// The same job with a changed function.
+pub(crate) fn with(mut job: Job, change: impl FnOnce(&mut FunctionSpec)) -> Job {
+    change(Arc::make_mut(&mut job.spec));
+    job
+}
+
+impl Ran {
+    /// The answer as text; fails with the error and the log if there is none.
+    pub(crate) fn answer(&self) -> String {
+        match &self.report.outcome {
+            Outcome::Succeeded(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            Outcome::Failed(error) => panic!("no answer but {error:?}; log: {:#?}", self.log()),
+        }
+    }
+
+    /// The function's error; fails with the answer if there is none.
+    pub(crate) fn error(&self) -> &FunctionError {
+        match &self.report.outcome {
+            Outcome::Failed(error) => error,
+            Outcome::Succeeded(bytes) => panic!("no error but {:?}", String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    /// The text of every line.
+    pub(crate) fn log(&self) -> Vec<&str> {
+        self.lines.iter().map(|line| line.text.as_str()).collect()
+    }
+}

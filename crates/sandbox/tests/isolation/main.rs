@@ -1,0 +1,9 @@
+//! Runs real sandboxes and looks at what comes back, and at what is left.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod answers;
+mod channel;
+mod fixture;
+mod leftovers;
+mod limits;
+mod walls;

@@ -1,0 +1,143 @@
+//! `CreateBucket`.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
+
+use super::State;
+use super::bucket::{BUCKETS, Bucket, MOST, is_valid_new_name};
+use super::error::{Error, Result, not_supported, refuse};
+use super::parameters::check_query;
+use super::request::Context;
+use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
+use s3s::{S3ErrorCode, S3Request, S3Response};
+use store::Tx;
+use store::kv::From;
+
+/// The region in which making a bucket again is no error.
+const OLDEST_REGION: &str = "us-east-1";
+
+pub(super) async fn run(
+    state: &State,
+    _context: &Context,
+    request: S3Request<CreateBucketInput>,
+) -> Result<S3Response<CreateBucketOutput>> {
+    check_query(&request.uri, &[])?;
+    let name = request.input.bucket;
+    if !is_valid_new_name(&name) {
+        return Err(refuse(
+            S3ErrorCode::InvalidBucketName,
+            format!("The specified bucket is not valid: {name}."),
+        ));
+    }
+    let location = location(request.input.create_bucket_configuration)?;
+    let answer = CreateBucketOutput { location: Some(format!("/{name}")) };
+    let region = state.region.clone();
+    state.store.write(move |tx| create(tx, &name, location, &region)).await?;
+    Ok(S3Response::new(answer))
+}
+
+fn create(tx: &Tx<'_>, name: &str, location: Option<String>, region: &str) -> Result<()> {
+    if let Some(present) = tx.get(&BUCKETS, name)? {
+        let oldest = |location: &Option<String>| location.as_deref().unwrap_or(region) == OLDEST_REGION;
+        if oldest(&present.location) && oldest(&location) {
+            return Ok(());
+        }
+        return Err(refuse(
+            S3ErrorCode::BucketAlreadyOwnedByYou,
+            "Your previous request to create the named bucket succeeded and you already own it.",
+        ));
+    }
+    if tx.scan(&BUCKETS, b"", From::At(b""), MOST)?.len() >= MOST {
+        return Err(refuse(
+            S3ErrorCode::TooManyBuckets,
+            format!("There are {MOST} buckets, which is the limit."),
+        ));
+    }
+    tx.put(&BUCKETS, name, &Bucket { created: tx.now(), location })?;
+    Ok(())
+}
+
+fn location(configuration: Option<CreateBucketConfiguration>) -> Result<Option<String>> {
+    let Some(configuration) = configuration else { return Ok(None) };
+    if configuration.bucket.is_some() || configuration.location.is_some() {
+        return Err(not_supported("A directory bucket (Bucket and Location in the configuration)").into());
+    }
+    let Some(location) = configuration.location_constraint else { return Ok(None) };
+    let location = location.as_str();
+    let readable = (1..=32).contains(&location.len())
+        && location.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    // S3 knows its oldest region by the absence of a constraint.
+    if !readable || location == OLDEST_REGION {
+        return Err(invalid_location(location));
+    }
+    Ok(Some(location.to_owned()))
+}
+
+fn invalid_location(location: &str) -> Error {
+    refuse(
+        S3ErrorCode::InvalidLocationConstraint,
+        format!(
+            "The specified location-constraint is not valid: {location}. Leave it out for {OLDEST_REGION}."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    fn configuration(location: &str) -> String {
+        format!(
+            "<CreateBucketConfiguration><LocationConstraint>{location}</LocationConstraint>\
+             </CreateBucketConfiguration>"
+        )
+    }
+
+    #[tokio::test]
+    async fn buckets_come_and_go() {
+        let bench = Bench::new().await;
+        assert_eq!(bench.send("PUT", "/box", &[], "").await.status, 200);
+        let made = bench.send("PUT", "/far", &[], &configuration("eu-west-1")).await;
+        assert_eq!((made.status, made.header("location")), (200, "/far"));
+        assert_eq!(bench.send("GET", "/far?location", &[], "").await.body.matches("eu-west-1").count(), 1);
+        assert_eq!(bench.send("HEAD", "/far", &[], "").await.header("x-amz-bucket-region"), "eu-west-1");
+        assert_eq!(bench.send("HEAD", "/box", &[], "").await.header("x-amz-bucket-region"), "us-east-1");
+        let again = bench.refused("PUT", "/far", &[], &configuration("eu-west-1")).await;
+        assert!(again.starts_with("409 BucketAlreadyOwnedByYou"), "{again}");
+        let listed = bench.send("GET", "/", &[], "").await;
+        assert_eq!(listed.elements("Name"), ["box", "far"]);
+        assert_eq!(bench.send("GET", "/?prefix=f&max-buckets=1", &[], "").await.elements("Name"), ["far"]);
+        assert_eq!(bench.send("DELETE", "/far", &[], "").await.status, 204);
+        assert_eq!(bench.send("HEAD", "/far", &[], "").await.status, 404);
+        bench.send("PUT", "/box/k", &[], "").await;
+        assert!(bench.refused("DELETE", "/box", &[], "").await.starts_with("409 BucketNotEmpty"));
+        assert!(bench.refused("DELETE", "/far", &[], "").await.starts_with("404 NoSuchBucket"));
+    }
+
+    #[tokio::test]
+    async fn buckets_that_cannot_be_are_refused() {
+        let bench = Bench::new().await;
+        for (uri, body, expected) in [
+            ("/Bad_Name", String::new(), "400 InvalidBucketName"),
+            ("/sthree-a", String::new(), "400 InvalidBucketName"),
+            ("/new", configuration("us-east-1"), "400 InvalidLocationConstraint"),
+            ("/new", configuration("&lt;"), "400 InvalidLocationConstraint"),
+            ("/new", "<Create".to_owned(), "400 MalformedXML"),
+            ("/box?versioning", String::new(), "501 NotImplemented The operation PutBucketVersioning"),
+            ("/new?somethingElse", String::new(), "501 NotImplemented"),
+        ] {
+            let refused = bench.refused("PUT", uri, &[], &body).await;
+            assert!(refused.starts_with(expected), "{uri}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_is_found_by_its_host_name() {
+        let bench = Bench::new().await;
+        let host = |name| [("host", name)];
+        assert_eq!(bench.send("PUT", "/a/key", &host("box.localhost:4566"), "hello").await.status, 200);
+        assert_eq!(bench.send("GET", "/a/key", &host("box.s3.localhost"), "").await.body, "hello");
+        assert_eq!(bench.send("GET", "/box/a/key", &host("localhost:4566"), "").await.body, "hello");
+        assert_eq!(bench.send("GET", "/box/a/key", &host("127.0.0.1:4566"), "").await.body, "hello");
+        assert_eq!(bench.send("GET", "/box/a/key", &host("gateway.internal"), "").await.body, "hello");
+    }
+}

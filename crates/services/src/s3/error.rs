@@ -1,0 +1,82 @@
+//! What stops an operation: the caller's fault, or ours.
+
+use model::RequestId;
+use s3s::{S3Error, S3ErrorCode};
+use std::borrow::Cow;
+
+pub(super) type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation ended without its result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The caller's fault, in AWS's words.
+    #[error("{0}")]
+    Refused(#[from] S3Error),
+    /// A fault of the store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// An object's file could not be read.
+    #[error("reading blob {blob}")]
+    Read {
+        /// The blob.
+        blob: store::blob::BlobId,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something that cannot happen did.
+    #[error("{0}")]
+    Broken(&'static str),
+}
+
+/// The caller's fault: AWS's code, and what went wrong.
+pub(super) fn refuse(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> Error {
+    Error::Refused(S3Error::with_message(code, message))
+}
+
+/// A part of S3 that Mayfly does not have; `what` names it.
+pub(super) fn not_supported(what: impl std::fmt::Display) -> S3Error {
+    S3Error::with_message(S3ErrorCode::NotImplemented, format!("{what} is not supported by Mayfly."))
+}
+
+impl Error {
+    /// The error as the caller gets it. A fault of ours is logged here, once, and its cause stays here.
+    pub(super) fn answer(self, operation: &'static str, id: RequestId) -> S3Error {
+        match self {
+            Error::Refused(refusal) => refusal,
+            Error::Store(error) if error.is_disk_full() => {
+                let error = chain(&error);
+                tracing::error!(operation, %id, error, "the disk is full");
+                // A code of its own, as S3 has no word for a disk that is full.
+                let mut answer = S3Error::with_message(
+                    S3ErrorCode::Custom("InsufficientStorage".into()),
+                    "The disk is full: nothing was changed. It works again when space has been made.",
+                );
+                answer.set_status_code(http::StatusCode::INSUFFICIENT_STORAGE);
+                answer
+            }
+            other => {
+                let error = chain(&other);
+                tracing::error!(operation, %id, error, "an S3 operation failed");
+                internal(id)
+            }
+        }
+    }
+}
+
+/// Our own fault: the caller learns only the id under which the log tells the cause.
+pub(super) fn internal(id: RequestId) -> S3Error {
+    let fault = wire::Fault::internal("InternalError", id);
+    S3Error::with_message(S3ErrorCode::InternalError, fault.message)
+}
+
+/// An error and all its causes, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,195 @@
+//! `GetObject`.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+
+use super::State;
+use super::conditions::ReadConditions;
+use super::error::{Error, Result};
+use super::head_object::{Extent, describe, find};
+use super::parameters::check_read;
+use super::reader;
+use super::request::Context;
+use crate::object::Object;
+use http::HeaderValue;
+use http::header::IF_RANGE;
+use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob};
+use s3s::{S3Request, S3Response};
+use std::fs::File;
+use std::io::ErrorKind;
+use store::Store;
+
+/// How often an object may be replaced between looking it up and opening its file.
+const TRIES: usize = 8;
+
+pub(super) async fn run(
+    state: &State,
+    _context: &Context,
+    request: S3Request<GetObjectInput>,
+) -> Result<S3Response<GetObjectOutput>> {
+    check_read(&request.uri)?;
+    let if_range = request.headers.get(IF_RANGE).cloned();
+    let (input, store) = (request.input, state.store.clone());
+    let reading = tokio::task::spawn_blocking(move || get(&store, input, if_range.as_ref()));
+    reading.await.map_err(|_| Error::Broken("reading an object panicked"))?.map(S3Response::new)
+}
+
+fn get(store: &Store, input: GetObjectInput, if_range: Option<&HeaderValue>) -> Result<GetObjectOutput> {
+    let (object, file) = open(store, &input.bucket, &input.key)?;
+    let conditions = ReadConditions {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+        if_modified_since: input.if_modified_since,
+        if_unmodified_since: input.if_unmodified_since,
+    };
+    conditions.check_read(&object)?;
+    // A range of a version that is gone is of no use: the whole object is answered.
+    let same = if_range.is_none_or(|etag| etag.as_bytes() == format!("\"{}\"", object.etag).as_bytes());
+    let extent = Extent::of(&object, input.range.filter(|_| same))?;
+    let head = describe(&object, &extent, input.checksum_mode.as_ref());
+    let body = if extent.bytes.end - extent.bytes.start <= reader::PIECE {
+        let bytes =
+            reader::read(&file, extent.bytes).map_err(|source| Error::Read { blob: object.blob, source })?;
+        StreamingBlob::from(s3s::Body::from(bytes))
+    } else {
+        reader::stream(file, extent.bytes)
+    };
+    Ok(GetObjectOutput {
+        accept_ranges: head.accept_ranges,
+        body: Some(body),
+        cache_control: head.cache_control,
+        checksum_crc32: head.checksum_crc32,
+        checksum_crc32c: head.checksum_crc32c,
+        checksum_crc64nvme: head.checksum_crc64nvme,
+        checksum_sha1: head.checksum_sha1,
+        checksum_sha256: head.checksum_sha256,
+        checksum_type: head.checksum_type,
+        content_disposition: head.content_disposition,
+        content_encoding: head.content_encoding,
+        content_language: head.content_language,
+        content_length: head.content_length,
+        content_range: head.content_range,
+        content_type: head.content_type,
+        e_tag: head.e_tag,
+        expires: head.expires,
+        last_modified: head.last_modified,
+        metadata: head.metadata,
+        ..GetObjectOutput::default()
+    })
+}
+
+/// Looks the object up and opens its file, which then stays readable whatever happens to the object.
+fn open(store: &Store, bucket: &str, key: &str) -> Result<(Object, File)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let object = store.read(|view| find(view, bucket, key))?;
+        match store.blobs().read(object.blob) {
+            Ok(file) => return Ok((object, file)),
+            // The object was replaced or deleted in between, and its bytes with it.
+            Err(store::Error::File { source, .. })
+                if source.kind() == ErrorKind::NotFound && tries < TRIES => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Bench;
+
+    #[tokio::test]
+    async fn ranges_are_parts_of_the_object() {
+        let bench = Bench::new().await;
+        bench.send("PUT", "/box/k", &[], "0123456789").await;
+        bench.send("PUT", "/box/empty", &[], "").await;
+        for (key, range, status, body, content_range) in [
+            ("k", "bytes=0-0", 206, "0", "bytes 0-0/10"),
+            ("k", "bytes=8-", 206, "89", "bytes 8-9/10"),
+            ("k", "bytes=-3", 206, "789", "bytes 7-9/10"),
+            ("k", "bytes=-99", 206, "0123456789", "bytes 0-9/10"),
+            ("k", "bytes=5-99", 206, "56789", "bytes 5-9/10"),
+            ("k", "bytes=1-2,4-5", 200, "0123456789", ""),
+            ("k", "bytes=2-1", 200, "0123456789", ""),
+            ("k", "bytes=10-", 416, "", "bytes */10"),
+            ("k", "bytes=-0", 416, "", "bytes */10"),
+            ("empty", "bytes=0-", 416, "", "bytes */0"),
+            ("empty", "bytes=-1", 416, "", "bytes */0"),
+        ] {
+            let uri = format!("/box/{key}");
+            let headers = [("range", range), ("x-amz-checksum-mode", "ENABLED")];
+            let got = bench.send("GET", &uri, &headers, "").await;
+            assert_eq!((got.status, got.header("content-range")), (status, content_range), "{range}");
+            assert_eq!(got.headers.contains_key("x-amz-checksum-crc64nvme"), status == 200, "{range}");
+            if status == 416 {
+                assert_eq!(got.element("Code"), "InvalidRange");
+            } else {
+                assert_eq!(got.body, body, "{range}");
+                assert_eq!(got.header("content-length"), body.len().to_string());
+            }
+            let head = bench.send("HEAD", &uri, &headers, "").await;
+            assert_eq!((head.status, head.header("content-range")), (status, content_range), "{range}");
+            assert_eq!(head.body, "");
+        }
+        let stale = [("range", "bytes=0-1"), ("if-range", "\"other\"")];
+        assert_eq!(bench.send("GET", "/box/k", &stale, "").await.status, 200);
+    }
+
+    #[tokio::test]
+    async fn conditions_and_overrides_are_followed() {
+        let bench = Bench::new().await;
+        let put = bench.send("PUT", "/box/k", &[("content-type", "text/plain")], "hello").await;
+        let etag = put.header("etag").to_owned();
+        for (name, value, status) in [
+            ("if-match", etag.as_str(), 200),
+            ("if-match", "\"other\"", 412),
+            ("if-none-match", etag.as_str(), 304),
+            ("if-none-match", "\"other\"", 200),
+            ("if-modified-since", "Fri, 31 Dec 2100 12:00:00 GMT", 304),
+            ("if-modified-since", "Sat, 31 Jan 1970 12:00:00 GMT", 200),
+            ("if-unmodified-since", "Sat, 31 Jan 1970 12:00:00 GMT", 412),
+        ] {
+            let got = bench.send("GET", "/box/k", &[(name, value)], "").await;
+            assert_eq!(got.status, status, "{name}: {value}");
+            if status == 304 {
+                assert_eq!((got.header("etag"), got.body.as_str()), (etag.as_str(), ""));
+                assert!(got.headers.contains_key("last-modified"));
+            }
+        }
+        let uri = "/box/k?response-content-type=image%2Fpng&response-content-disposition=inline";
+        for method in ["GET", "HEAD"] {
+            let got = bench.send(method, uri, &[], "").await;
+            assert_eq!(
+                (got.header("content-type"), got.header("content-disposition")),
+                ("image/png", "inline")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_object_streams_whole_and_in_part() {
+        let bench = Bench::new().await;
+        let body: String = (0..200_000).map(|n| format!("{n:06}")).collect();
+        bench.send("PUT", "/box/k", &[], &body).await;
+        assert_eq!(bench.send("GET", "/box/k", &[], "").await.body, body);
+        let part = bench.send("GET", "/box/k", &[("range", "bytes=100000-1100000")], "").await;
+        assert_eq!(part.body, body[100_000..=1_100_000]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_said_and_what_is_not_supported_is_named() {
+        let bench = Bench::new().await;
+        assert!(bench.refused("GET", "/box/k", &[], "").await.starts_with("404 NoSuchKey"));
+        assert!(bench.refused("GET", "/missing/k", &[], "").await.starts_with("404 NoSuchBucket"));
+        assert!(
+            bench
+                .refused("GET", "/box/k?acl", &[], "")
+                .await
+                .starts_with("501 NotImplemented The operation GetObjectAcl")
+        );
+        assert!(bench.refused("GET", "/box/k?versionId=x", &[], "").await.contains("versionId"));
+        assert!(bench.refused("PATCH", "/box/k", &[], "").await.contains("PATCH /box/k"));
+        assert!(bench.refused("GET", "/box/%ff", &[], "").await.starts_with("400 InvalidURI"));
+        let form = [("content-type", "multipart/form-data; boundary=x")];
+        assert!(bench.refused("POST", "/box", &form, "").await.contains("PostObject"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Virtual-host style: `bucket.localhost:4566/key` is `localhost:4566/bucket/key`.
+
+use s3s::S3Result;
+use s3s::host::{S3Host, VirtualHost};
+
+/// The domains below which a host name's first labels are a bucket.
+pub(super) struct Domains(Vec<String>);
+
+impl Domains {
+    /// `localhost` and `s3.localhost` beside `more`.
+    pub(super) fn new(more: &[String]) -> Self {
+        let mut domains = vec!["localhost".to_owned(), "s3.localhost".to_owned()];
+        domains.extend(more.iter().map(|domain| domain.to_ascii_lowercase()));
+        // The longest match decides: `b.s3.localhost` is the bucket `b`.
+        domains.sort_by_key(|domain| std::cmp::Reverse(domain.len()));
+        Domains(domains)
+    }
+
+    fn bucket<'a>(&self, host: &'a str) -> Option<&'a str> {
+        let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+        for domain in &self.0 {
+            let Some(at) = name.len().checked_sub(domain.len()) else { continue };
+            match (name.get(..at), name.get(at..)) {
+                (Some(front), Some(end)) if end.eq_ignore_ascii_case(domain) => match front.strip_suffix('.')
+                {
+                    Some(bucket) if !bucket.is_empty() => return Some(bucket),
+                    _ if front.is_empty() => return None,
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+impl S3Host for Domains {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        Ok(match self.bucket(host) {
+            Some(bucket) => VirtualHost::new(host).with_bucket(bucket.to_ascii_lowercase()),
+            // Any other name is one by which the server itself is reached: path style.
+            None => VirtualHost::new(host),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_what_stands_before_a_known_domain() {
+        let domains = Domains::new(&["objects.example.com".to_owned()]);
+        for (host, bucket) in [
+            ("localhost:4566", None),
+            ("s3.localhost", None),
+            ("pictures.localhost:4566", Some("pictures")),
+            ("pictures.s3.localhost", Some("pictures")),
+            ("my.pictures.S3.LocalHost:1", Some("my.pictures")),
+            ("a.objects.example.com", Some("a")),
+            ("objects.example.com", None),
+            ("elsewhere.example.com:80", None),
+            ("notlocalhost", None),
+            (".localhost", None),
+            ("", None),
+            ("ä.localhost", Some("ä")),
+        ] {
+            assert_eq!(domains.bucket(host), bucket, "{host}");
+        }
+    }
+}

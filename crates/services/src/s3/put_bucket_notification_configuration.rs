@@ -1,0 +1,59 @@
+//! `PutBucketNotificationConfiguration`.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html>
+
+use super::State;
+use super::bucket::existing;
+use super::error::{Result, not_supported, refuse};
+use super::notification::{NOTIFICATIONS, Rules};
+use super::parameters::check_query;
+use super::request::Context;
+use s3s::dto::{PutBucketNotificationConfigurationInput, PutBucketNotificationConfigurationOutput};
+use s3s::{S3ErrorCode, S3Request, S3Response};
+use store::Tx;
+use store::kv::SPECS;
+
+pub(super) async fn run(
+    state: &State,
+    _context: &Context,
+    request: S3Request<PutBucketNotificationConfigurationInput>,
+) -> Result<S3Response<PutBucketNotificationConfigurationOutput>> {
+    check_query(&request.uri, &["notification"])?;
+    let input = request.input;
+    let wanted = input.notification_configuration;
+    for (name, given) in [
+        ("EventBridgeConfiguration", wanted.event_bridge_configuration.is_some()),
+        ("QueueConfigurations", wanted.queue_configurations.is_some()),
+        ("TopicConfigurations", wanted.topic_configurations.is_some()),
+    ] {
+        if given {
+            return Err(not_supported(format_args!("The destination {name}")).into());
+        }
+    }
+    let rules = Rules::of(wanted.lambda_function_configurations.unwrap_or_default())?;
+    let validate = !input.skip_destination_validation.unwrap_or(false);
+    let bucket = input.bucket;
+    state.store.write(move |tx| put(tx, &bucket, &rules, validate)).await?;
+    Ok(S3Response::new(PutBucketNotificationConfigurationOutput {}))
+}
+
+fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool) -> Result<()> {
+    existing(tx, bucket)?;
+    if rules.0.is_empty() {
+        tx.delete(&NOTIFICATIONS, bucket)?;
+        return Ok(());
+    }
+    for rule in rules.0.iter().filter(|_| validate) {
+        if tx.get(&SPECS, &rule.function)?.is_none() {
+            return Err(refuse(
+                S3ErrorCode::InvalidArgument,
+                format!(
+                    "Unable to validate the following destination configurations: there is no function {}.",
+                    rule.function
+                ),
+            ));
+        }
+    }
+    tx.put(&NOTIFICATIONS, bucket, rules)?;
+    Ok(())
+}

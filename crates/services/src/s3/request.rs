@@ -1,0 +1,157 @@
+//! A request on its way to `s3s`: without its signature, its wishes checked, its body verified while it streams.
+
+use super::body::{Report, Verified};
+use super::error::not_supported;
+use super::headers::Claims;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RANGE};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use model::RequestId;
+use s3s::{HttpRequest, S3Error, S3ErrorCode, S3Result};
+use wire::Request;
+use wire::credential::query_pairs;
+
+/// What an operation knows of the request beside its input.
+#[derive(Clone)]
+pub(super) struct Context {
+    /// Names the request.
+    pub(super) id: RequestId,
+    /// Who claims to have signed it.
+    pub(super) access_key: String,
+    /// What becomes known of its body.
+    pub(super) report: Report,
+}
+
+/// The parameters of a presigned URL: [`wire::credential`] has checked them.
+const SIGNATURE: &[&str] = &[
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+    "x-amz-user-agent",
+];
+
+/// Makes `request` ready for `s3s`, and says where what becomes known of its body will be found.
+pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
+    let Request { mut head, body, credential, id, .. } = request;
+    head.headers.remove(AUTHORIZATION);
+    take_query(&mut head.uri, &mut head.headers)?;
+    refuse_forms(&head.method, &head.headers)?;
+    ignore_unreadable_range(&mut head.headers);
+    let report = Report::default();
+    let body = match head.method {
+        Method::PUT | Method::POST => {
+            let claims = Claims::take(&mut head.headers)?;
+            s3s::Body::http_body_unsync(Verified::new(body, claims, report.clone()))
+        }
+        // No other method's body means anything.
+        _ => s3s::Body::empty(),
+    };
+    let access_key = credential.map(|credential| credential.access_key).unwrap_or_default();
+    head.extensions.insert(Context { id, access_key, report: report.clone() });
+    Ok((HttpRequest::from_parts(head, body), report))
+}
+
+/// Takes the signature out of the query, and turns the headers that presigning moved there back into headers.
+fn take_query(uri: &mut Uri, headers: &mut HeaderMap) -> S3Result<()> {
+    let Some(query) = uri.query() else { return Ok(()) };
+    if !query.to_ascii_lowercase().contains("x-amz-") {
+        return Ok(());
+    }
+    let mut kept = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let Some((name, value)) = query_pairs(pair).next() else { continue };
+        let name = name.to_ascii_lowercase();
+        if !name.starts_with("x-amz-") {
+            kept.push(pair);
+            continue;
+        }
+        // S3 does not hold the body against a checksum in the query: SDKs sign that of an empty body there.
+        let checksum = name.starts_with("x-amz-checksum-") && name != "x-amz-checksum-mode";
+        if SIGNATURE.contains(&name.as_str()) || checksum || name == "x-amz-sdk-checksum-algorithm" {
+            continue;
+        }
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unreadable(&name))?;
+        let value = HeaderValue::from_str(&value).map_err(|_| unreadable(&name))?;
+        headers.entry(header).or_insert(value);
+    }
+    let path = uri.path();
+    let target = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|_| S3ErrorCode::InvalidURI)?);
+    *uri = Uri::from_parts(parts).map_err(|_| S3ErrorCode::InvalidURI)?;
+    Ok(())
+}
+
+fn unreadable(name: &str) -> S3Error {
+    S3Error::with_message(S3ErrorCode::InvalidArgument, format!("The parameter {name} cannot be read."))
+}
+
+/// `s3s` would hold a form's file in memory.
+fn refuse_forms(method: &Method, headers: &HeaderMap) -> S3Result<()> {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let form = b"multipart/form-data";
+    let is_form = kind.get(..form.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(form));
+    if *method == Method::POST && is_form {
+        return Err(not_supported("The operation PostObject (an upload by an HTML form)"));
+    }
+    Ok(())
+}
+
+/// As HTTP says and S3 does, a range that cannot be read, or that names several parts, is no range.
+fn ignore_unreadable_range(headers: &mut HeaderMap) {
+    let readable = headers
+        .get(RANGE)
+        .is_some_and(|range| range.to_str().is_ok_and(|range| s3s::dto::Range::parse(range).is_ok()));
+    if !readable {
+        headers.remove(RANGE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(uri: &'static str) -> (String, HeaderMap) {
+        let (mut uri, mut headers) = (Uri::from_static(uri), HeaderMap::new());
+        take_query(&mut uri, &mut headers).unwrap();
+        (uri.to_string(), headers)
+    }
+
+    #[test]
+    fn a_presigned_query_loses_its_signature_and_gives_its_headers_back() {
+        let (uri, headers) = taken(
+            "/b/k%20y?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2Fb&X-Amz-Date=1&X-Amz-Expires=1\
+             &X-Amz-SignedHeaders=host&X-Amz-Signature=0&X-Amz-Security-Token=t&x-id=PutObject\
+             &response-content-type=text%2Fplain&x-amz-meta-colour=light%20red&X-Amz-Acl=private\
+             &x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32",
+        );
+        assert_eq!(uri, "/b/k%20y?x-id=PutObject&response-content-type=text%2Fplain");
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["x-amz-meta-colour"], "light red");
+        assert_eq!(headers["x-amz-acl"], "private");
+    }
+
+    #[test]
+    fn other_queries_stay_as_they_are() {
+        assert_eq!(taken("/b?list-type=2&prefix=a%2Fb").0, "/b?list-type=2&prefix=a%2Fb");
+        assert_eq!(taken("/b?X-Amz-Signature=1").0, "/b");
+        assert_eq!(taken("http://h:1/b?a&X-Amz-Signature=1").0, "http://h:1/b?a");
+    }
+
+    #[test]
+    fn ranges_that_mean_nothing_are_no_ranges() {
+        for (range, kept) in
+            [("bytes=0-1", true), ("bytes=-5", true), ("bytes=5-2", false), ("lines=1-2", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(RANGE, HeaderValue::from_static(range));
+            ignore_unreadable_range(&mut headers);
+            assert_eq!(headers.contains_key(RANGE), kept, "{range}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! An answer on its way out: every one carries its ids, and every error says which request it was and what to do.
+
+use super::error::{chain, internal};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderValue, Method, StatusCode};
+use model::RequestId;
+use s3s::{HttpError, HttpResponse, S3Error, S3ErrorCode};
+use wire::{Body, Fault, Request, Response};
+
+/// What an answer must know of its request.
+pub(super) struct Head {
+    id: RequestId,
+    method: Method,
+    path: String,
+}
+
+impl Head {
+    pub(super) fn of(request: &Request) -> Self {
+        Head { id: request.id, method: request.head.method.clone(), path: request.head.uri.path().to_owned() }
+    }
+}
+
+/// The second id of a request, as S3 sends one. Here it says the same in another form.
+pub(super) fn host_id(id: RequestId) -> String {
+    STANDARD.encode(id.0.as_bytes())
+}
+
+/// A fault from before a request reached its service, as S3's clients read it.
+pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
+    let mut error =
+        S3Error::with_message(S3ErrorCode::Custom(fault.code.as_ref().into()), fault.message.clone());
+    error.set_status_code(fault.status);
+    refuse(&Head { id, method: Method::GET, path: "/".to_owned() }, error)
+}
+
+/// The answer to a request that was refused.
+pub(super) fn refuse(head: &Head, refusal: S3Error) -> Response {
+    finish(head, refusal.to_http_response().map_err(|error| HttpError::new(Box::new(error))))
+}
+
+/// Completes what `s3s` answered.
+pub(super) fn finish(head: &Head, answer: Result<HttpResponse, HttpError>) -> Response {
+    let (mut parts, body) = match answer {
+        Ok(answer) => answer.into_parts(),
+        Err(error) => {
+            let cause: s3s::StdError = error.into();
+            tracing::error!(id = %head.id, error = chain(&*cause), "an S3 answer could not be made");
+            match internal(head.id).to_http_response() {
+                Ok(answer) => answer.into_parts(),
+                Err(_) => {
+                    let mut bare = HttpResponse::new(s3s::Body::empty());
+                    *bare.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                    bare.into_parts()
+                }
+            }
+        }
+    };
+    let failed = parts.status.is_client_error() || parts.status.is_server_error();
+    let body = match body.bytes() {
+        Some(document) if failed => {
+            let document = complete_error(head, parts.status, &document);
+            parts.headers.remove(CONTENT_LENGTH);
+            Body::from(bytes::Bytes::from(document))
+        }
+        Some(document) => Body::from(document),
+        None => Body::stream(body),
+    };
+    if parts.status == StatusCode::OK && parts.headers.contains_key(CONTENT_RANGE) {
+        parts.status = StatusCode::PARTIAL_CONTENT;
+    }
+    for (name, value) in [("x-amz-request-id", head.id.to_string()), ("x-amz-id-2", host_id(head.id))] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            parts.headers.insert(name, value);
+        }
+    }
+    // The headers of such an answer describe a body that does not come.
+    let bodiless = head.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
+    Response::from_parts(parts, if bodiless { Body::empty() } else { body })
+}
+
+/// Adds to an error document what `s3s` leaves out: which resource and request, and a message where there is none.
+fn complete_error(head: &Head, status: StatusCode, document: &[u8]) -> String {
+    const END: &str = "</Error>";
+    let text = String::from_utf8_lossy(document);
+    let Some(start) = text.strip_suffix(END) else { return text.into_owned() };
+    let unknown = format!("Mayfly does not know the operation {} {}.", head.method, head.path);
+    let mut text = start.replace("<Message>Unknown operation</Message>", &element("Message", &unknown));
+    if !text.contains("<Message>") {
+        let code =
+            text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+        let message = element("Message", message_of(code.unwrap_or_default(), status));
+        text.push_str(&message);
+    }
+    text.push_str(&element("Resource", &head.path));
+    text.push_str(&element("RequestId", &head.id.to_string()));
+    text.push_str(&element("HostId", &host_id(head.id)));
+    text.push_str(END);
+    text
+}
+
+/// Texts for the errors that `s3s` finds by itself and says nothing about.
+fn message_of(code: &str, status: StatusCode) -> &'static str {
+    match code {
+        "InvalidBucketName" => {
+            "The specified bucket is not valid: a name has 3 to 63 lower-case letters, digits, dots and hyphens."
+        }
+        "InvalidURI" => "Couldn't parse the specified URI.",
+        "KeyTooLongError" => "Your key is too long: it may have 1024 bytes.",
+        "MalformedXML" => {
+            "The XML you provided was not well-formed or did not validate against our published schema."
+        }
+        "MaxMessageLengthExceeded" => "Your request was too big.",
+        "MissingContentLength" => "You must provide the Content-Length HTTP header.",
+        "MissingRequestBodyError" => "Request body is empty.",
+        "IncompleteBody" => {
+            "You did not provide the number of bytes specified by the Content-Length HTTP header."
+        }
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        _ => status.canonical_reason().unwrap_or("The request failed."),
+    }
+}
+
+fn element(name: &str, text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // Other control characters cannot stand in XML at all.
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    format!("<{name}>{text}</{name}>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_is_told_in_xml() {
+        let id = RequestId::new(model::Timestamp(0));
+        let answer = fault_response(id, &Fault::new("AccessDenied", 403, "Request has <expired>"));
+        assert_eq!(answer.status(), 403);
+        assert_eq!(answer.headers()["x-amz-request-id"], id.to_string().as_str());
+        let document = answer.into_body().read(1_000).await.unwrap();
+        let document = String::from_utf8_lossy(&document);
+        let error = "<Error><Code>AccessDenied</Code><Message>Request has &lt;expired&gt;</Message>";
+        assert!(document.contains(error), "{document}");
+        assert!(document.contains(&format!("<RequestId>{id}</RequestId>")), "{document}");
+    }
+}
