@@ -1,1 +1,74 @@
 //! The Lambda API: functions, their code and configuration, and calls to them.
+//!
+//! A function's record, its [`model::FunctionSpec`] that the scheduler runs, and the link to its zip change in one
+//! transaction. Its package is unpacked before that, so that a function that exists can run.
+
+mod code;
+mod endpoint;
+mod error;
+mod function;
+mod name;
+mod operations;
+mod policy;
+mod refusal;
+mod settings;
+mod sweep;
+#[cfg(test)]
+mod testing;
+mod url;
+mod validate;
+
+mod add_permission;
+mod create_function;
+mod create_function_url_config;
+mod delete_function;
+mod delete_function_url_config;
+mod get_account_settings;
+mod get_function;
+mod get_function_configuration;
+mod get_function_url_config;
+mod get_policy;
+mod invoke;
+mod list_function_url_configs;
+mod list_functions;
+mod list_tags;
+mod remove_permission;
+mod tag_resource;
+mod untag_resource;
+mod update_function_code;
+mod update_function_configuration;
+mod update_function_url_config;
+
+pub use endpoint::Endpoint;
+pub use get_function::CODE_PATH;
+pub use operations::OPERATIONS;
+pub use url::FunctionUrls;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use store::Store;
+use wire::{Request, Response, Service, rest_json};
+
+/// The Lambda API on a store. Clones share everything.
+#[derive(Clone)]
+pub struct Lambda {
+    store: Store,
+    /// The runtimes that this machine has, by AWS's names.
+    runtimes: Arc<[String]>,
+    endpoint: Endpoint,
+}
+
+impl Lambda {
+    /// The Lambda API on `store`; functions may have one of `runtimes`, and clients reach the server at
+    /// `endpoint`.
+    pub fn new(store: Store, runtimes: Vec<String>, endpoint: Endpoint) -> Arc<Self> {
+        Arc::new(Lambda { store, runtimes: runtimes.into(), endpoint })
+    }
+}
+
+#[async_trait]
+impl Service for Lambda {
+    async fn call(&self, request: Request) -> Response {
+        rest_json::dispatch(OPERATIONS, Arc::new(self.clone()), request).await
+    }
+}

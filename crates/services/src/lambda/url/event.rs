@@ -14,9 +14,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use wire::credential::query_pairs;
 
-const CLF_TIME: &[BorrowedFormatItem<'_>] = format_description!(
-    "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000"
-);
+const CLF_TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 
 /// The event for a request with `head` and `body` to the URL `url_id`. The first `base` bytes of the path belong
 /// to the platform; the function does not see them.
@@ -126,7 +125,8 @@ fn joined_query(query: &str) -> Value {
 
 /// The body as text, or as base64 when its type is not one of text or its bytes are not UTF-8.
 fn encode_body(head: &Parts, body: &Bytes) -> (String, bool) {
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match std::str::from_utf8(body) {
         Ok(text) if is_text(content_type) => (text.to_owned(), false),
         _ => (BASE64_STANDARD.encode(body), true),

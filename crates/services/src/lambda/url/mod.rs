@@ -5,7 +5,7 @@
 
 mod answer;
 mod event;
-pub mod record;
+pub(super) mod record;
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
@@ -49,7 +49,9 @@ impl FunctionUrls {
         if config.auth_type == AuthType::Iam && request.credential.is_none() {
             return Err(FORBIDDEN);
         }
-        if request.head.headers.contains_key(UPGRADE) {
+        // Any other protocol that a client offers may be passed over; a WebSocket cannot do without its answer.
+        let upgrade = request.head.headers.get(UPGRADE);
+        if upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket")) {
             return Err(NO_UPGRADE);
         }
         let body = request.body.read(limits::SYNC_PAYLOAD).await.map_err(|error| match error {
@@ -96,7 +98,7 @@ const TOO_MANY: Refusal = Refusal { status: StatusCode::TOO_MANY_REQUESTS, messa
 const BROKEN_BODY: Refusal = Refusal { status: StatusCode::BAD_REQUEST, message: "The body broke off." };
 const NO_UPGRADE: Refusal = Refusal {
     status: StatusCode::NOT_IMPLEMENTED,
-    message: "A function URL serves requests; it cannot be upgraded to a WebSocket or another protocol.",
+    message: "A function URL serves requests; it cannot be upgraded to a WebSocket.",
 };
 
 impl Refusal {

@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 use store::kv::{Stored, Table};
 
 /// Function URLs by their id.
-pub const URLS: Table<UrlConfig> = Table::new("lambda.url");
+pub(in crate::lambda) const URLS: Table<UrlConfig> = Table::new("lambda.url");
 
 /// The id of a function's URL, by the function's name.
-pub const URL_OF: Table<UrlId> = Table::new("lambda.url_of");
+pub(in crate::lambda) const URL_OF: Table<UrlId> = Table::new("lambda.url_of");
 
 /// The id in a function URL: 32 lower-case letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct UrlId(pub String);
+pub(in crate::lambda) struct UrlId(pub String);
 
 impl Stored for UrlId {}
 
 /// Who may call a function URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AuthType {
+pub(in crate::lambda) enum AuthType {
     /// Anybody who reaches the server.
     #[serde(rename = "NONE")]
     None,
@@ -30,7 +30,7 @@ pub enum AuthType {
 
 /// A function URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UrlConfig {
+pub(in crate::lambda) struct UrlConfig {
     /// The function it calls.
     pub function: String,
     /// Who may call it.

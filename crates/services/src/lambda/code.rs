@@ -1,0 +1,181 @@
+//! A function's code on its way in: from a request or a bucket to a blob and an unpacked package.
+
+use super::Lambda;
+use super::error::{Error, invalid};
+use super::refusal::{Rest, refuse};
+use crate::object::{OBJECTS, Object, object_key};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use model::{CodeId, limits};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use store::blob::{BlobId, Pinned};
+use store::kv::From;
+use store::package::PackageError;
+use tokio::io::AsyncReadExt;
+use wire::Fault;
+
+/// Where a function's code comes from.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Code {
+    zip_file: Option<String>,
+    #[serde(rename = "S3Bucket")]
+    bucket: Option<String>,
+    #[serde(rename = "S3Key")]
+    key: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Code").field("bucket", &self.bucket).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Code that is on disk and unpacked, and that no function has yet.
+#[derive(Debug)]
+pub(super) struct Staged {
+    /// Names it by the content of the zip.
+    pub(super) id: CodeId,
+    /// The zip.
+    pub(super) zip: Pinned,
+}
+
+/// The bytes of an object that are in memory at one time.
+const CHUNK: usize = 256 * 1024;
+
+impl Lambda {
+    /// Brings `code` in, so far that a function can have it; nothing refers to it yet.
+    pub(super) async fn stage(&self, operation: &str, code: Code) -> Result<Staged, Error> {
+        refuse(operation, &code.rest)?;
+        let staged = match (code.zip_file, code.bucket, code.key) {
+            (Some(zip), None, None) => self.take_from_request(operation, &zip).await?,
+            (None, Some(bucket), Some(key)) => self.take_from_bucket(&bucket, &key).await?,
+            (None, _, _) => return Err(invalid("Please provide a source for function code.").into()),
+            (Some(_), _, _) => {
+                return Err(invalid(
+                    "Please do not provide other FunctionCode parameters when providing a ZipFile.",
+                )
+                .into());
+            }
+        };
+        let file = self.store.blobs().read(staged.zip.id)?;
+        match self.store.unpack(&staged.id, file).await {
+            Ok(()) => Ok(staged),
+            Err(error) => {
+                self.discard(staged);
+                Err(unpackable(error))
+            }
+        }
+    }
+
+    async fn take_from_request(&self, operation: &str, zip: &str) -> Result<Staged, Error> {
+        let bytes = BASE64_STANDARD
+            .decode(zip)
+            .map_err(|error| invalid(format!("ZipFile cannot be read as base64: {error}.")))?;
+        if bytes.is_empty() {
+            return Err(invalid("Uploaded file must be a non-empty zip").into());
+        }
+        if bytes.len() > limits::ZIP_INLINE {
+            let message = format!(
+                "The zip file must be smaller than {} bytes for the {operation} operation; put a larger one \
+                 into a bucket and name it with S3Bucket and S3Key",
+                limits::ZIP_INLINE
+            );
+            return Err(Fault::new("RequestTooLargeException", 413, message).into());
+        }
+        let id = code_id(Sha256::digest(&bytes));
+        Ok(Staged { id, zip: self.store.blobs().write(&bytes).await? })
+    }
+
+    /// Copies the object's bytes, which then live as long as the function does; on disk they are one file.
+    async fn take_from_bucket(&self, bucket: &str, key: &str) -> Result<Staged, Error> {
+        let object = self.object(bucket, key)?;
+        if object.len == 0 {
+            return Err(invalid("Uploaded file must be a non-empty zip").into());
+        }
+        if object.len > limits::PACKAGE_UNPACKED {
+            return Err(too_large().into());
+        }
+        // Between the look and this the object may have been deleted.
+        let file = self.store.blobs().read(object.blob).map_err(|error| match error {
+            store::Error::File { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Error::Fault(no_key())
+            }
+            error => error.into(),
+        })?;
+        let mut file = tokio::fs::File::from_std(file);
+        let mut writer = self.store.blobs().writer().await?;
+        let mut hash = Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let length = file.read(&mut chunk).await.map_err(|error| store::Error::File {
+                action: "read",
+                path: format!("s3://{bucket}/{key}").into(),
+                source: error.into(),
+            })?;
+            if length == 0 {
+                break;
+            }
+            hash.update(&chunk[..length]);
+            writer.append(&chunk[..length]).await?;
+        }
+        Ok(Staged { id: code_id(hash.finalize()), zip: writer.finish().await? })
+    }
+
+    fn object(&self, bucket: &str, key: &str) -> Result<Object, Error> {
+        let prefix = object_key(bucket, "");
+        self.store.read(|view| match view.get(&OBJECTS, object_key(bucket, key))? {
+            Some(object) => Ok(object),
+            None if view.scan(&OBJECTS, &prefix, From::At(&prefix), 1)?.is_empty() => {
+                Err(from_s3("NoSuchBucket", "The specified bucket does not exist or is empty").into())
+            }
+            None => Err(no_key().into()),
+        })
+    }
+
+    /// Forgets code that no function will have. Its unpacked directory goes with the next sweep.
+    pub(super) fn discard(&self, staged: Staged) {
+        let blob = staged.zip.id;
+        drop(staged);
+        self.remove_zip(blob);
+    }
+
+    /// Removes the file of a zip that nothing refers to any more, if so.
+    pub(super) fn remove_zip(&self, blob: BlobId) {
+        if let Err(error) = self.store.remove_unlinked([blob]) {
+            // The state is right all the same: the file goes when the store opens again.
+            tracing::info!(%blob, %error, "cannot remove a zip yet");
+        }
+    }
+}
+
+fn code_id(hash: impl AsRef<[u8]>) -> CodeId {
+    CodeId(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn no_key() -> Fault {
+    from_s3("NoSuchKey", "The specified key does not exist.")
+}
+
+fn from_s3(code: &str, message: &str) -> Fault {
+    invalid(format!("Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"))
+}
+
+fn too_large() -> Fault {
+    invalid(format!("Unzipped size must be smaller than {} bytes", limits::PACKAGE_UNPACKED))
+}
+
+fn unpackable(error: PackageError) -> Error {
+    match error {
+        PackageError::Store(error) => error.into(),
+        PackageError::TooLarge => too_large().into(),
+        error => invalid(format!(
+            "Could not unzip uploaded file. Please check your file, then try to upload again. The reason: {error}."
+        ))
+        .into(),
+    }
+}

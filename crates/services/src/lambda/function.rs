@@ -1,0 +1,164 @@
+//! A function as it rests in the store, and as the API shows it.
+
+use super::error::{Error, no_function, stale_revision};
+use super::name::Named;
+use super::refusal::architecture;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use model::{FunctionArn, FunctionSpec, REGION, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use store::blob::BlobId;
+use store::kv::{SPECS, Stored, Table};
+use store::{Tx, View};
+use uuid::Uuid;
+
+/// What only describes functions, by unqualified ARN; beside [`SPECS`].
+pub(super) const ABOUT: Table<About> = Table::new("lambda.function");
+
+/// What the platform keeps of a function beside what it needs to run it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) role: String,
+    pub(super) description: String,
+    pub(super) tags: BTreeMap<String, String>,
+    /// The zip that the code was unpacked from: linked by this record.
+    pub(super) zip: BlobId,
+    /// Its length in bytes.
+    pub(super) zip_len: u64,
+    /// Changes with every change of the function.
+    pub(super) revision: String,
+    pub(super) modified: Timestamp,
+}
+
+impl Stored for About {}
+
+/// A function: both records together.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    pub(super) spec: FunctionSpec,
+    pub(super) about: About,
+}
+
+/// What an answer says of a function that has just been changed: AWS goes on with it after the answer, and
+/// clients wait for the end. Here the work is done by then, so the next look finds it ready.
+#[derive(Clone, Copy)]
+pub(super) enum Phase {
+    Ready,
+    Creating,
+    Updating,
+}
+
+impl Function {
+    /// The function `arn`, if it exists.
+    pub(super) fn find(view: &View<'_>, arn: &FunctionArn) -> store::Result<Option<Self>> {
+        let Some(about) = view.get(&ABOUT, arn.as_str())? else { return Ok(None) };
+        Ok(view.get(&SPECS, arn.as_str())?.map(|spec| Function { spec, about }))
+    }
+
+    /// The function that a request names.
+    pub(super) fn load(view: &View<'_>, named: &Named) -> Result<Self, Error> {
+        Function::find(view, &named.arn)?.ok_or_else(|| no_function(named).into())
+    }
+
+    /// Writes both records.
+    pub(super) fn save(&self, tx: &Tx<'_>) -> store::Result<()> {
+        tx.put(&ABOUT, self.spec.arn.as_str(), &self.about)?;
+        tx.put(&SPECS, self.spec.arn.as_str(), &self.spec)
+    }
+
+    /// Notes that the function was changed at `now`.
+    pub(super) fn touch(&mut self, now: Timestamp) {
+        self.about.revision = new_revision();
+        self.about.modified = now;
+    }
+
+    /// Checks the revision that the caller expects, if it does.
+    pub(super) fn expect_revision(&self, revision: Option<&str>) -> Result<(), Error> {
+        match revision {
+            Some(expected) if expected != self.about.revision => {
+                Err(stale_revision("GetFunction/GetAlias").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The SHA-256 of the zip in base64, as the API shows it.
+    pub(super) fn code_sha256(&self) -> String {
+        let hex = self.spec.code.0.as_bytes();
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let bytes: Vec<u8> =
+            hex.chunks_exact(2).filter_map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?)).collect();
+        BASE64_STANDARD.encode(bytes)
+    }
+
+    /// The function as `FunctionConfiguration`; `arn` with the qualifier that the caller named.
+    pub(super) fn configuration(&self, arn: &str, phase: Phase) -> Value {
+        let (spec, about) = (&self.spec, &self.about);
+        let name = spec.arn.name();
+        let mut shown = json!({
+            "FunctionName": name,
+            "FunctionArn": arn,
+            "Runtime": spec.runtime,
+            "Role": about.role,
+            "Handler": spec.handler,
+            "CodeSize": about.zip_len,
+            "Description": about.description,
+            "Timeout": spec.timeout_s,
+            "MemorySize": spec.memory_mb,
+            "LastModified": about.modified.iso_lambda(),
+            "CodeSha256": self.code_sha256(),
+            "Version": spec.version,
+            "TracingConfig": {"Mode": "PassThrough"},
+            "RevisionId": about.revision,
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "PackageType": "Zip",
+            "Architectures": [architecture()],
+            "EphemeralStorage": {"Size": spec.ephemeral_storage_mb},
+            "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+            "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(&spec.runtime)},
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": log_group(name)},
+        });
+        if !spec.environment.is_empty() {
+            shown["Environment"] = json!({"Variables": spec.environment});
+        }
+        match phase {
+            Phase::Ready => {}
+            Phase::Creating => {
+                shown["State"] = json!("Pending");
+                shown["StateReason"] = json!("The function is being created.");
+                shown["StateReasonCode"] = json!("Creating");
+                shown["LastUpdateStatus"] = Value::Null;
+            }
+            Phase::Updating => {
+                shown["LastUpdateStatus"] = json!("InProgress");
+                shown["LastUpdateStatusReason"] = json!("The function is being created.");
+                shown["LastUpdateStatusReasonCode"] = json!("Creating");
+            }
+        }
+        if let Some(members) = shown.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+        shown
+    }
+}
+
+/// A new revision id, unlike all others.
+pub(super) fn new_revision() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// The name under which AWS would keep the log of the function `name`.
+pub(super) fn log_group(name: &str) -> String {
+    format!("/aws/lambda/{name}")
+}
+
+/// Names the runtime as AWS does, by a hash; it changes only with the runtime's name.
+fn runtime_version_arn(runtime: &str) -> String {
+    let hash = Sha256::digest(runtime.as_bytes());
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("arn:aws:lambda:{REGION}::runtime:{hex}")
+}

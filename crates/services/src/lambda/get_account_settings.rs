@@ -1,0 +1,42 @@
+//! `GetAccountSettings`: the limits of the installation, and how much of them is used.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html>
+
+use super::Lambda;
+use super::error::Error;
+use super::function::ABOUT;
+use model::limits;
+use serde_json::{Value, json};
+use store::kv::From;
+use wire::rest_json::Call;
+
+/// AWS's limit of all code together (75 GB), which tools print; here the disk decides.
+const TOTAL_CODE_SIZE: u64 = 75 << 30;
+
+/// How many functions are read at a time.
+const BATCH: usize = 256;
+
+/// Shows limits and usage.
+pub(super) async fn run(lambda: &Lambda, _call: Call) -> Result<Value, Error> {
+    let (mut count, mut size) = (0_u64, 0_u64);
+    lambda.store.read(|view| {
+        let mut last: Vec<u8> = Vec::new();
+        loop {
+            let batch = view.scan(&ABOUT, b"", From::After(&last), BATCH)?;
+            let Some((key, _)) = batch.last() else { return Ok::<_, store::Error>(()) };
+            last.clone_from(key);
+            count += batch.len() as u64;
+            size += batch.iter().map(|(_, about)| about.zip_len).sum::<u64>();
+        }
+    })?;
+    Ok(json!({
+        "AccountLimit": {
+            "TotalCodeSize": TOTAL_CODE_SIZE,
+            "CodeSizeUnzipped": limits::PACKAGE_UNPACKED,
+            "CodeSizeZipped": limits::ZIP_INLINE,
+            "ConcurrentExecutions": limits::CONCURRENCY,
+            "UnreservedConcurrentExecutions": limits::CONCURRENCY,
+        },
+        "AccountUsage": {"TotalCodeSize": size, "FunctionCount": count},
+    }))
+}

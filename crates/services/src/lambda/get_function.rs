@@ -1,0 +1,69 @@
+//! `GetFunction`: a function's configuration, its tags, and where its zip can be downloaded.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html>
+
+use super::Lambda;
+use super::error::Error;
+use super::function::{Function, Phase};
+use super::name::Named;
+use futures::stream;
+use http::HeaderValue;
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use model::FunctionArn;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use wire::rest_json::Call;
+use wire::{Body, Response};
+
+/// The path below which zips are downloaded: `/_mayfly/code/FUNCTION/CODE`.
+pub const CODE_PATH: &str = "/_mayfly/code/";
+
+/// The bytes of a zip that are in memory at one time.
+const CHUNK: usize = 64 * 1024;
+
+/// Shows one function.
+pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
+    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
+    let function = lambda.store.read(|view| Function::load(view, &named))?;
+    let location =
+        format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn.name(), function.spec.code);
+    let mut shown = json!({
+        "Configuration": function.configuration(&named.shown(), Phase::Ready),
+        "Code": {"RepositoryType": "S3", "Location": location},
+    });
+    if !function.about.tags.is_empty() {
+        shown["Tags"] = json!(function.about.tags);
+    }
+    Ok(shown)
+}
+
+impl Lambda {
+    /// The zip of a function as a download; `path` is what follows [`CODE_PATH`]: the function's name and the
+    /// code that it has now.
+    ///
+    /// # Errors
+    /// Faults of the store. `None` means that there is no such code.
+    pub fn code(&self, path: &str) -> store::Result<Option<Response>> {
+        let Some((name, code)) = path.split_once('/') else { return Ok(None) };
+        let found = self.store.read(|view| Function::find(view, &FunctionArn::of(name)))?;
+        let Some(function) = found.filter(|function| function.spec.code.0 == code) else { return Ok(None) };
+        let file = tokio::fs::File::from_std(self.store.blobs().read(function.about.zip)?);
+        let chunks = stream::try_unfold(file, |mut file| async move {
+            let mut chunk = vec![0; CHUNK];
+            let length = file.read(&mut chunk).await?;
+            chunk.truncate(length);
+            Ok::<_, std::io::Error>((length > 0).then(|| (Frame::data(chunk.into()), file)))
+        });
+        let mut response = Response::new(Body::stream(StreamBody::new(chunks)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+        headers.insert(CONTENT_LENGTH, function.about.zip_len.into());
+        let name = format!("attachment; filename=\"{name}.zip\"");
+        if let Ok(name) = HeaderValue::from_str(&name) {
+            headers.insert(CONTENT_DISPOSITION, name);
+        }
+        Ok(Some(response))
+    }
+}

@@ -1,0 +1,17 @@
+//! `GetFunctionConfiguration`: a function's configuration by itself.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html>
+
+use super::Lambda;
+use super::error::Error;
+use super::function::{Function, Phase};
+use super::name::Named;
+use serde_json::Value;
+use wire::rest_json::Call;
+
+/// Shows the configuration of one function.
+pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
+    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
+    let function = lambda.store.read(|view| Function::load(view, &named))?;
+    Ok(function.configuration(&named.shown(), Phase::Ready))
+}

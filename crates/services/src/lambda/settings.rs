@@ -1,0 +1,279 @@
+//! The settings that `CreateFunction` and `UpdateFunctionConfiguration` share.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
+
+use super::error::invalid;
+use super::function::{Function, log_group};
+use super::refusal::{Rest, refuse};
+use super::validate::{Checks, all, is_account};
+use model::limits;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use wire::Fault;
+
+/// Settings of a function; one that is absent stays as it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Settings {
+    pub(super) function_name: Option<String>,
+    pub(super) runtime: Option<String>,
+    pub(super) role: Option<String>,
+    pub(super) handler: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) timeout: Option<i64>,
+    pub(super) memory_size: Option<i64>,
+    pub(super) environment: Option<Environment>,
+    pub(super) ephemeral_storage: Option<EphemeralStorage>,
+    pub(super) logging_config: Option<LoggingConfig>,
+    #[serde(flatten)]
+    pub(super) rest: Rest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Environment {
+    variables: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct EphemeralStorage {
+    size: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct LoggingConfig {
+    log_format: Option<String>,
+    log_group: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+const ROLE: &str = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+";
+const HANDLER: &str = r"[^\s]+";
+const VARIABLE: &str = r"[a-zA-Z]([a-zA-Z0-9_])+";
+
+/// Variables that Lambda sets itself.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+const RESERVED: &[&str] = &[
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
+
+/// Every runtime that AWS has or had; what is not among them is a mistake rather than a wish.
+const KNOWN: &[&str] = &["nodejs", "java", "python", "dotnet", "go1.x", "ruby", "provided"];
+
+impl Settings {
+    /// Checks everything that can be checked without the function itself. `runtimes` are those of this machine.
+    pub(super) fn check(&self, operation: &str, runtimes: &[String]) -> Result<(), Fault> {
+        let mut checks = Checks::default();
+        if let Some(role) = &self.role {
+            checks.pattern("role", role, ROLE, is_role(role));
+        }
+        if let Some(handler) = &self.handler {
+            checks.length("handler", handler, 0, 128);
+            checks.pattern("handler", handler, HANDLER, all(handler, |c| !c.is_whitespace()));
+        }
+        if let Some(description) = &self.description {
+            checks.length("description", description, 0, 256);
+        }
+        if let Some(timeout) = self.timeout {
+            checks.range("timeout", timeout, limits::TIMEOUT_S.0, limits::TIMEOUT_S.1);
+        }
+        if let Some(memory) = self.memory_size {
+            checks.range("memorySize", memory, limits::MEMORY_MB.0, limits::MEMORY_MB.1);
+        }
+        if let Some(storage) = &self.ephemeral_storage {
+            let (least, most, _) = limits::EPHEMERAL_STORAGE_MB;
+            checks.range("ephemeralStorage.size", storage.size, least, most);
+        }
+        if let Some(variables) = self.variables() {
+            // The values of variables are secrets, so a message never repeats one.
+            let named = variables.keys().all(|name| is_variable(name));
+            let constraint = format!(
+                "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {VARIABLE}]"
+            );
+            checks.holds("environment.variables", "", named, &constraint);
+        }
+        checks.finish()?;
+        if let Some(runtime) = &self.runtime {
+            check_runtime(runtime, runtimes)?;
+        }
+        self.check_environment()?;
+        self.check_logging(operation)?;
+        refuse(operation, &self.rest)
+    }
+
+    fn variables(&self) -> Option<&BTreeMap<String, String>> {
+        self.environment.as_ref()?.variables.as_ref()
+    }
+
+    fn check_environment(&self) -> Result<(), Fault> {
+        let Some(variables) = self.variables() else { return Ok(()) };
+        const UNABLE: &str = "Lambda was unable to configure your environment variables because the environment \
+                              variables you have provided";
+        let reserved: Vec<&str> =
+            variables.keys().map(String::as_str).filter(|name| RESERVED.contains(name)).collect();
+        if !reserved.is_empty() {
+            return Err(invalid(format!(
+                "{UNABLE} contains reserved keys that are currently not supported for modification. Reserved \
+                 keys used in this request: {}",
+                reserved.join(", ")
+            )));
+        }
+        if variables.values().any(|value| value.contains('\0')) {
+            return Err(invalid(format!("{UNABLE} contains a value with a zero byte.")));
+        }
+        let size: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > limits::ENVIRONMENT {
+            return Err(invalid(format!("{UNABLE} exceeded the 4KB limit. Bytes measured: {size}")));
+        }
+        Ok(())
+    }
+
+    fn check_logging(&self, operation: &str) -> Result<(), Fault> {
+        let Some(logging) = &self.logging_config else { return Ok(()) };
+        let name = self.function_name.as_deref().unwrap_or_default();
+        let name = name.rsplit(':').next().unwrap_or(name);
+        let fits = |member: &Option<String>, default: &str| member.as_deref().is_none_or(|m| m == default);
+        if !fits(&logging.log_format, "Text") || !fits(&logging.log_group, &log_group(name)) {
+            return Err(invalid(format!(
+                "The parameter LoggingConfig of {operation} is not supported by Mayfly except for LogFormat \
+                 Text and LogGroup {}.",
+                log_group(name)
+            )));
+        }
+        refuse(operation, &logging.rest)
+    }
+
+    /// Changes `function` as the settings say; they have passed [`Settings::check`].
+    pub(super) fn apply(self, function: &mut Function) {
+        let (spec, about) = (&mut function.spec, &mut function.about);
+        set(&mut spec.runtime, self.runtime);
+        set(&mut spec.handler, self.handler);
+        set(&mut about.role, self.role);
+        set(&mut about.description, self.description);
+        let number = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
+        set(&mut spec.timeout_s, number(self.timeout));
+        set(&mut spec.memory_mb, number(self.memory_size));
+        set(&mut spec.ephemeral_storage_mb, number(self.ephemeral_storage.map(|storage| storage.size)));
+        set(&mut spec.environment, self.environment.map(|given| given.variables.unwrap_or_default()));
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn check_runtime(runtime: &str, runtimes: &[String]) -> Result<(), Fault> {
+    if runtimes.iter().any(|available| available == runtime) {
+        return Ok(());
+    }
+    let available = runtimes.join(", ");
+    Err(invalid(if KNOWN.iter().any(|family| runtime.starts_with(family)) {
+        match available.as_str() {
+            "" => format!("The runtime {runtime} is not available here: no interpreter was found at start."),
+            _ => format!("The runtime {runtime} is not available here. Available: {available}."),
+        }
+    } else {
+        format!(
+            "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: \
+             [{available}] or be a valid ARN"
+        )
+    }))
+}
+
+fn is_role(role: &str) -> bool {
+    let parts: Vec<&str> = role.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, path] = parts[..] else { return false };
+    let Some(path) = path.strip_prefix("role") else { return false };
+    (partition.is_empty() || partition.starts_with("aws"))
+        && partition.chars().all(|c| c.is_ascii_alphabetic() || c == '-')
+        && is_account(account)
+        && all(path, |c| c.is_ascii_alphanumeric() || "+=,.@-_/".contains(c))
+}
+
+fn is_variable(name: &str) -> bool {
+    name.len() >= 2
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && all(name, |c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn check(settings: Value) -> Result<(), Fault> {
+        let settings: Settings = serde_json::from_value(settings).unwrap();
+        settings.check("CreateFunction", &["python3.11".to_owned()])
+    }
+
+    #[test]
+    fn settings_within_their_limits_are_taken() {
+        for settings in [
+            json!({"Role": "arn:aws:iam::000000000000:role/service-role/x", "Handler": "a.b", "Timeout": 900}),
+            json!({"MemorySize": 10240, "EphemeralStorage": {"Size": 512}, "Runtime": "python3.11"}),
+            json!({"Environment": {"Variables": {"NAME": "v".repeat(4092)}}}),
+            json!({"FunctionName": "f", "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/f"}}),
+        ] {
+            check(settings.clone()).unwrap_or_else(|fault| panic!("{settings}: {fault}"));
+        }
+    }
+
+    #[test]
+    fn settings_outside_are_refused_in_awss_words() {
+        for (settings, code, part) in [
+            (json!({"Role": "admin"}), "ValidationException", "Value 'admin' at 'role'"),
+            (json!({"Handler": "a b"}), "ValidationException", "at 'handler'"),
+            (json!({"Timeout": 901}), "ValidationException", "less than or equal to 900"),
+            (json!({"Timeout": 0}), "ValidationException", "greater than or equal to 1"),
+            (json!({"MemorySize": 127}), "ValidationException", "'memorySize'"),
+            (json!({"EphemeralStorage": {"Size": 511}}), "ValidationException", "'ephemeralStorage.size'"),
+            (json!({"Description": "d".repeat(257)}), "ValidationException", "'description'"),
+            (json!({"Environment": {"Variables": {"1A": ""}}}), "ValidationException", "Map keys"),
+            (
+                json!({"Environment": {"Variables": {"AWS_REGION": "x"}}}),
+                "InvalidParameterValueException",
+                "Reserved keys used in this request: AWS_REGION",
+            ),
+            (
+                json!({"Environment": {"Variables": {"NAME": "v".repeat(4093)}}}),
+                "InvalidParameterValueException",
+                "4KB limit",
+            ),
+            (
+                json!({"Environment": {"Variables": {"NAME": "a\0b"}}}),
+                "InvalidParameterValueException",
+                "zero byte",
+            ),
+            (json!({"Runtime": "nodejs22.x"}), "InvalidParameterValueException", "Available: python3.11."),
+            (json!({"Runtime": "cobol"}), "InvalidParameterValueException", "enum value set: [python3.11]"),
+            (json!({"LoggingConfig": {"LogFormat": "JSON"}}), "InvalidParameterValueException", "LogFormat"),
+            (json!({"Layers": ["x"]}), "InvalidParameterValueException", "Layers"),
+        ] {
+            let fault = check(settings.clone()).unwrap_err();
+            assert_eq!(fault.code, code, "{settings}");
+            assert!(fault.message.contains(part), "{settings}: {}", fault.message);
+        }
+    }
+}
