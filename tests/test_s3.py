@@ -13,7 +13,6 @@ import urllib.request
 import uuid
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -618,7 +617,7 @@ def handler(event, context):
     assert "eTag" not in records[2]["s3"]["object"] and "size" not in records[2]["s3"]["object"]
 
 
-def test_objects_and_rules_survive_a_kill(fresh_server):
+def test_objects_survive_a_kill(fresh_server):
     server = fresh_server()
     s3 = server.client("s3")
     s3.create_bucket(Bucket="kept")
