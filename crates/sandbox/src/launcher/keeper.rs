@@ -3,6 +3,7 @@
 use super::cgroup::{Group, Trees};
 use super::janitor::Janitor;
 use super::namespace::SLOTS;
+use super::observe;
 use super::root;
 use super::sitter::{self, Ground};
 use crate::control::{self, Account, Notice, Root, Start, Usage};
@@ -61,6 +62,8 @@ struct Slot {
     pid1: Option<(Pid, OwnedFd)>,
     memory: Option<OwnedFd>,
     out_of_memory: bool,
+    /// What its processes had used when they were killed, where no control group knows.
+    observed: Usage,
     /// The server wants it ended.
     unwanted: bool,
     /// The server has been told what it cost.
@@ -168,6 +171,7 @@ impl Keeper {
             pid1: None,
             memory: None,
             out_of_memory: false,
+            observed: Usage::default(),
             unwanted: false,
             accounted: false,
         };
@@ -259,7 +263,9 @@ impl Keeper {
             socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
         let now = control::decode(&buffer[..length]) == Some(Account::Now);
         slot.unwanted = true;
-        if now && slot.pid1.is_some() && slot.group.meters() {
+        if let (Some((pid, _)), false) = (&slot.pid1, slot.group.meters()) {
+            slot.observed = observe::tree(*pid);
+        } else if now && slot.pid1.is_some() {
             // What the sandbox has used by now is what the job has used: the server need not wait for the end.
             let usage = slot.group.usage();
             slot.account(usage);
@@ -285,8 +291,10 @@ impl Keeper {
         let spent = process::reap(pid);
         let mut usage = slot.group.usage();
         if let (Ok(spent), false) = (spent, slot.group.meters()) {
-            usage.peak_memory = usage.peak_memory.max(spent.peak_memory);
-            usage.cpu_us = usage.cpu_us.max(u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX));
+            let known = [usage.peak_memory, slot.observed.peak_memory, spent.peak_memory];
+            usage.peak_memory = known.into_iter().max().unwrap_or(0);
+            let cpu = u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX);
+            usage.cpu_us = usage.cpu_us.max(slot.observed.cpu_us).max(cpu);
         }
         usage.out_of_memory |= slot.out_of_memory;
         slot.account(usage);

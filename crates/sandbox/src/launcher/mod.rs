@@ -10,6 +10,7 @@ mod janitor;
 mod keeper;
 mod limits;
 mod namespace;
+mod observe;
 mod probe;
 mod root;
 mod seccomp;

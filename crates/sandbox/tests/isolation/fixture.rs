@@ -59,25 +59,32 @@ impl Node {
         static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
         let interpreters = INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[])).clone();
+        let program = env!("CARGO_BIN_EXE_sandbox-launcher").into();
         let _turn = TURN.lock().await;
         let before = children(std::process::id() as i32);
-        let launcher = Launcher::spawn(LauncherConfig {
-            program: env!("CARGO_BIN_EXE_sandbox-launcher").into(),
-            arguments: Vec::new(),
-        });
-        let launcher = launcher.unwrap();
+        let launcher = Launcher::spawn(LauncherConfig { program, arguments: Vec::new() }).unwrap();
         let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
+        Node { launcher: process.unwrap(), ..Node::with(launcher, interpreters, None).await }
+    }
+
+    /// Connects to a launcher that runs as `user`, or as the user of the test.
+    pub(crate) async fn with(launcher: Launcher, interpreters: Interpreters, user: Option<u32>) -> Node {
         let data = TempDir::new().unwrap();
+        let run_dir = data.path().join("run");
+        std::fs::create_dir(&run_dir).unwrap();
+        for path in [data.path(), &run_dir] {
+            std::os::unix::fs::chown(path, user, user).unwrap();
+        }
         let config = Config {
             data_dir: data.path().to_path_buf(),
-            run_dir: data.path().join("run"),
+            run_dir,
             interpreters,
             cpu_proportional: false,
             standby: 2,
             clock: Arc::new(SystemClock),
         };
         let sandbox = Sandbox::connect(launcher, config).await.unwrap();
-        Node { data, sandbox, launcher: process.unwrap() }
+        Node { data, sandbox, launcher: 0 }
     }
 
     /// Puts a function's files where a server would unpack them: below a directory that only root may enter.
