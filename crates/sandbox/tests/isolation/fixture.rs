@@ -55,6 +55,11 @@ fn search_path() -> std::ffi::OsString {
 impl Node {
     /// Starts a launcher of its own.
     pub(crate) async fn start() -> Node {
+        Node::start_with(false).await
+    }
+
+    /// Starts a launcher of its own that caps processor time or does not.
+    pub(crate) async fn start_with(cpu_proportional: bool) -> Node {
         // Starts take turns, so that each finds out which process its launcher is.
         static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
@@ -64,11 +69,19 @@ impl Node {
         let before = children(std::process::id() as i32);
         let launcher = Launcher::spawn(LauncherConfig { program, arguments: Vec::new() }).unwrap();
         let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
-        Node { launcher: process.unwrap(), ..Node::with(launcher, interpreters, None).await }
+        Node {
+            launcher: process.unwrap(),
+            ..Node::with(launcher, interpreters, None, cpu_proportional).await
+        }
     }
 
     /// Connects to a launcher that runs as `user`, or as the user of the test.
-    pub(crate) async fn with(launcher: Launcher, interpreters: Interpreters, user: Option<u32>) -> Node {
+    pub(crate) async fn with(
+        launcher: Launcher,
+        interpreters: Interpreters,
+        user: Option<u32>,
+        cpu_proportional: bool,
+    ) -> Node {
         let data = TempDir::new().unwrap();
         let run_dir = data.path().join("run");
         std::fs::create_dir(&run_dir).unwrap();
@@ -79,7 +92,7 @@ impl Node {
             data_dir: data.path().to_path_buf(),
             run_dir,
             interpreters,
-            cpu_proportional: false,
+            cpu_proportional,
             standby: 2,
             clock: Arc::new(SystemClock),
         };

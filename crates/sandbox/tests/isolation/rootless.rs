@@ -27,7 +27,7 @@ async fn rootless() -> Option<Node> {
     std::fs::copy(env!("CARGO_BIN_EXE_sandbox-launcher"), &program).unwrap();
     let arguments = user.into_iter().chain([program.display().to_string()]).collect();
     let launcher = Launcher::spawn(LauncherConfig { program: "setpriv".into(), arguments }).unwrap();
-    Some(Node::with(launcher, interpreters, Some(USER)).await)
+    Some(Node::with(launcher, interpreters, Some(USER), false).await)
 }
 
 #[tokio::test]
