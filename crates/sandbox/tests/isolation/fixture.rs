@@ -6,6 +6,7 @@ use sandbox::{
     Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Report, Sandbox, interpreters,
 };
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -43,13 +44,20 @@ pub(crate) struct Ran {
     pub(crate) lines: Vec<Line>,
 }
 
-/// The search path for interpreters: the places where systems and version managers put them.
-fn search_path() -> std::ffi::OsString {
+/// The search path for interpreters: the one of the test, and the versions that a version manager keeps beside its
+/// directory of `shims`.
+fn search_path() -> OsString {
     #[expect(
         clippy::disallowed_methods,
         reason = "the test stands in for the program, which reads the environment"
     )]
-    std::env::var_os("PATH").unwrap_or_default()
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    for shims in directories.clone().iter().filter(|directory| directory.ends_with("shims")) {
+        let versions = std::fs::read_dir(shims.with_file_name("versions")).into_iter().flatten().flatten();
+        directories.extend(versions.map(|version| version.path().join("bin")));
+    }
+    std::env::join_paths(directories).unwrap_or(path)
 }
 
 impl Node {
