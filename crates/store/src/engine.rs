@@ -284,8 +284,12 @@ impl Tx<'_> {
 fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: &Wakes, clock: &dyn Clock) {
     let mut waiting = Vec::with_capacity(GROUP);
     while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
-        let tx =
-            Tx { view: View { connection, clock }, events_changed: Cell::new(false), last_log: Cell::new(0) };
+        let tx = Tx {
+            view: View { connection, clock },
+            events_changed: Cell::new(false),
+            last_log: Cell::new(0),
+            linked: RefCell::default(),
+        };
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
         let tx_or_error = || begun.as_ref().map(|()| &tx).map_err(Error::clone);
         let done: Vec<Done> = waiting.drain(..).map(|write| write(tx_or_error())).collect();
