@@ -98,7 +98,7 @@ async fn event(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Tim
     };
     sandbox.run(job(interpreter, code), hooks).await.unwrap();
     let reported = began.elapsed();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::time::sleep(Duration::from_millis(40)).await;
     Times { stands: stands.1.recv().unwrap(), ready: ready.1.recv().unwrap(), reported }
 }
 

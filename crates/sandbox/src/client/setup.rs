@@ -89,7 +89,7 @@ fn compile(interpreter: &Interpreter, source: &Path, target: &Path) -> io::Resul
 /// The command that starts the bootstrap inside a sandbox whose root is the one for `interpreter`.
 ///
 /// `-S` and `-s` keep the host's installed packages out: a function has the standard library and what its package
-/// brings, wherever it runs.
+/// brings, wherever it runs. Unlike Lambda's own runtime, that does not include boto3: a package brings it.
 pub(super) fn command(interpreter: &Interpreter, compiled: bool) -> Vec<String> {
     let program: PathBuf =
         Path::new(BOOTSTRAP_DIR).join(if compiled { "bootstrap.pyc" } else { "bootstrap.py" });

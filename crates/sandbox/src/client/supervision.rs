@@ -27,13 +27,19 @@ impl Supervision {
     /// The next notice and the descriptor that came with it. Its future may be dropped without losing a notice.
     pub(super) async fn next(&self) -> Result<(Notice, Option<OwnedFd>), Error> {
         let mut buffer = [0; NOTICE];
-        let received = self.socket.async_io(tokio::io::Interest::READABLE, |socket| {
-            socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT)
-        });
-        let (length, mut descriptors) = received.await.map_err(Error::LauncherGone)?;
-        let notice = control::decode(&buffer[..length]);
-        let notice = notice.ok_or_else(|| Error::LauncherGone(io::ErrorKind::UnexpectedEof.into()))?;
-        Ok((notice, descriptors.pop()))
+        loop {
+            let received = self.socket.async_io(tokio::io::Interest::READABLE, |socket| {
+                socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT)
+            });
+            let (length, mut descriptors) = match received.await {
+                // Said once if the launcher has closed without reading our wish; what it sent before comes next.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
+                received => received.map_err(Error::LauncherGone)?,
+            };
+            let notice = control::decode(&buffer[..length]);
+            let notice = notice.ok_or_else(|| Error::LauncherGone(io::ErrorKind::UnexpectedEof.into()))?;
+            return Ok((notice, descriptors.pop()));
+        }
     }
 
     /// Tells the launcher to end the job and account for it: at once, or when everything in the sandbox is gone.

@@ -1,43 +1,21 @@
-//! Control groups: found where they are mounted, made for each sandbox, read at its end.
+//! Finds where control groups can be made.
 //!
 //! Version 1 mounts each controller somewhere of its own, version 2 has one tree, and hybrid machines have both. A
 //! limit is enforced by whichever tree holds its controller and lets us write.
 
-use crate::control::Usage;
+use super::group::{Controller, Group};
 use crate::features::Enforcement;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// What we ask of control groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Controller {
-    Memory,
-    Pids,
-    Cpu,
-    Cpuacct,
-}
-
-impl Controller {
-    const ALL: [Controller; 4] = [Controller::Memory, Controller::Pids, Controller::Cpu, Controller::Cpuacct];
-
-    fn name(self) -> &'static str {
-        match self {
-            Controller::Memory => "memory",
-            Controller::Pids => "pids",
-            Controller::Cpu => "cpu",
-            Controller::Cpuacct => "cpuacct",
-        }
-    }
-}
 
 /// One directory below which sandboxes get their groups, and what it controls.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     /// The directory of this installation: `.../mayfly-<installation>`.
     pub(super) dir: PathBuf,
-    version: u8,
-    controllers: Vec<Controller>,
+    pub(super) version: u8,
+    pub(super) controllers: Vec<Controller>,
 }
 
 /// The trees in use on this machine.
@@ -67,6 +45,7 @@ impl Trees {
                 if hierarchy.version == 2 {
                     usable = delegate(&dir, &name, &usable);
                 }
+                weigh(&dir);
                 trees.push(Tree { dir, version: hierarchy.version, controllers: usable });
                 break;
             }
@@ -85,7 +64,7 @@ impl Trees {
 
     /// The groups of the sandbox called `name`.
     pub(super) fn group(&self, name: &str) -> Group {
-        Group { parts: self.0.iter().map(|t| Tree { dir: t.dir.join(name), ..t.clone() }).collect() }
+        Group::of(self.0.iter().map(|tree| Tree { dir: tree.dir.join(name), ..tree.clone() }).collect())
     }
 }
 
@@ -93,6 +72,17 @@ fn make(dir: &Path) -> bool {
     match fs::create_dir(dir) {
         Ok(()) => true,
         Err(error) => error.kind() == io::ErrorKind::AlreadyExists,
+    }
+}
+
+/// Gives all sandboxes together the weight of one busy process per processor: a group weighs as much as a single
+/// process unless it is told otherwise. Fails quietly where the tree does not control processor time.
+fn weigh(dir: &Path) {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    for (file, one) in [("cpu.shares", 1_024), ("cpu.weight", 100)] {
+        if dir.join(file).exists() {
+            let _ = fs::write(dir.join(file), (one * processors).min(10_000).to_string());
+        }
     }
 }
 
@@ -172,109 +162,6 @@ fn delegate(dir: &Path, name: &str, wanted: &[Controller]) -> Vec<Controller> {
     let given = listed(&subtree);
     let accounts = given.split_whitespace().any(|n| n == "cpu");
     wanted.iter().copied().filter(|c| has(&given, *c) || (*c == Controller::Cpuacct && accounts)).collect()
-}
-
-/// The groups of one sandbox, one in each tree.
-#[derive(Clone, Debug)]
-pub(super) struct Group {
-    parts: Vec<Tree>,
-}
-
-impl Group {
-    fn part(&self, controller: Controller) -> Option<&Tree> {
-        self.parts.iter().find(|part| part.controllers.contains(&controller))
-    }
-
-    /// Makes the directories and moves the calling process in. Moving waits for a grace period of the kernel, 5 to
-    /// 12 ms as a rule, so that it is done ahead of the event.
-    pub(super) fn enter(&self) -> io::Result<()> {
-        for part in &self.parts {
-            fs::create_dir(&part.dir)?;
-            fs::write(part.dir.join("cgroup.procs"), "0")?;
-        }
-        Ok(())
-    }
-
-    /// Sets the limits of a job with `memory` bytes; `cap` also caps its processor time.
-    pub(super) fn limit(&self, memory: u64, cap: bool) -> io::Result<()> {
-        if let Some(Tree { dir, version, .. }) = self.part(Controller::Memory) {
-            if *version == 2 {
-                fs::write(dir.join("memory.max"), memory.to_string())?;
-                fs::write(dir.join("memory.oom.group"), "1")?;
-                let _ = fs::write(dir.join("memory.swap.max"), "0"); // absent without swap accounting
-            } else {
-                fs::write(dir.join("memory.limit_in_bytes"), memory.to_string())?;
-                let _ = fs::write(dir.join("memory.memsw.limit_in_bytes"), memory.to_string()); // likewise
-            }
-        }
-        if let Some(Tree { dir, .. }) = self.part(Controller::Pids) {
-            // Pid 1, which is ours, comes on top.
-            fs::write(dir.join("pids.max"), (model::limits::PROCESSES + 1).to_string())?;
-        }
-        if let Some(Tree { dir, version, .. }) = self.part(Controller::Cpu) {
-            let share = super::limits::CpuShare::of(memory);
-            if *version == 2 {
-                fs::write(dir.join("cpu.weight"), share.weight().to_string())?;
-                if cap {
-                    fs::write(dir.join("cpu.max"), format!("{} {}", share.quota_us(), share.period_us()))?;
-                }
-            } else {
-                fs::write(dir.join("cpu.shares"), share.shares().to_string())?;
-                if cap {
-                    fs::write(dir.join("cpu.cfs_period_us"), share.period_us().to_string())?;
-                    fs::write(dir.join("cpu.cfs_quota_us"), share.quota_us().to_string())?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The directory of the version 1 memory group, whose overruns must be watched: version 1 kills one process
-    /// only.
-    pub(super) fn memory_v1(&self) -> Option<&Path> {
-        self.part(Controller::Memory).filter(|part| part.version == 1).map(|part| part.dir.as_path())
-    }
-
-    /// Whether version 2 is in use.
-    pub(super) fn version_2(&self) -> bool {
-        self.parts.iter().any(|part| part.version == 2)
-    }
-
-    /// Whether [`Group::usage`] is complete.
-    pub(super) fn meters(&self) -> bool {
-        self.part(Controller::Memory).is_some() && self.part(Controller::Cpuacct).is_some()
-    }
-
-    /// What the tree of processes has used so far; zero where there is no controller.
-    pub(super) fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
-        if let Some(Tree { dir, version, .. }) = self.part(Controller::Memory) {
-            let (peak, events) = if *version == 2 {
-                ("memory.peak", "memory.events")
-            } else {
-                ("memory.max_usage_in_bytes", "memory.oom_control")
-            };
-            usage.peak_memory = number(&dir.join(peak));
-            usage.out_of_memory = field(&dir.join(events), "oom_kill") > 0;
-        }
-        if let Some(Tree { dir, version, .. }) = self.part(Controller::Cpuacct) {
-            usage.cpu_us = if *version == 2 {
-                field(&dir.join("cpu.stat"), "usage_usec")
-            } else {
-                number(&dir.join("cpuacct.usage")) / 1000
-            };
-        }
-        usage
-    }
-}
-
-fn number(file: &Path) -> u64 {
-    fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-}
-
-fn field(file: &Path, name: &str) -> u64 {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

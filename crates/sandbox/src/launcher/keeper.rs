@@ -1,12 +1,12 @@
 //! Keeps every sandbox from birth to its last descriptor: one loop over one epoll, nothing in it waits.
 
-use super::cgroup::{Group, Trees};
+use super::cgroup::Trees;
 use super::janitor::Janitor;
 use super::namespace::SLOTS;
-use super::observe;
 use super::root;
 use super::sitter::{self, Ground};
-use crate::control::{self, Account, Notice, Root, Start, Usage};
+use super::slot::Slot;
+use crate::control::{self, Account, Notice, Root, Start};
 use crate::sys::{process, socket};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{Signal, kill};
@@ -45,29 +45,6 @@ impl Kind {
     fn unpack(data: u64) -> (Kind, u64) {
         (Kind::ALL[(data % 8) as usize % Kind::ALL.len()], data / 8)
     }
-}
-
-/// One sandbox, or a sitter that may become one.
-#[derive(Debug)]
-struct Slot {
-    /// Which of the host uids it has.
-    uid: u32,
-    /// The name of its control groups.
-    name: String,
-    group: Group,
-    sitter: Pid,
-    orders: OwnedFd,
-    /// The job it has, if any.
-    supervision: Option<OwnedFd>,
-    pid1: Option<(Pid, OwnedFd)>,
-    memory: Option<OwnedFd>,
-    out_of_memory: bool,
-    /// What its processes had used when they were killed, where no control group knows.
-    observed: Usage,
-    /// The server wants it ended.
-    unwanted: bool,
-    /// The server has been told what it cost.
-    accounted: bool,
 }
 
 /// Every sandbox and sitter, and what is needed to make more.
@@ -121,10 +98,12 @@ impl Keeper {
         let mut events = [EpollEvent::empty(); BATCH];
         loop {
             // Sitters are made when there is nothing else to do, so that no event waits for one it does not need.
-            let patience = match self.standby.len() < self.wanted_standby {
-                true if self.starved => EpollTimeout::from(250u8),
-                true => EpollTimeout::ZERO,
-                false => EpollTimeout::NONE,
+            let patience = match self.standby.len() {
+                enough if enough >= self.wanted_standby => EpollTimeout::NONE,
+                _ if self.starved => EpollTimeout::from(250u8),
+                0 => EpollTimeout::ZERO,
+                // An event that has just begun needs the processors more.
+                _ => EpollTimeout::from(20u8),
             };
             let count = match self.epoll.wait(&mut events, patience) {
                 Err(nix::errno::Errno::EINTR) => continue,
@@ -190,20 +169,7 @@ impl Keeper {
         let sitter = process::fork(|| sitter::sit(ground, &group, uid, &theirs))
             .inspect_err(|_| self.free_uids.push(uid))?;
         self.watch(&orders, Kind::Sitter, number)?;
-        let slot = Slot {
-            uid,
-            name,
-            group,
-            sitter,
-            orders,
-            supervision: None,
-            pid1: None,
-            memory: None,
-            out_of_memory: false,
-            observed: Usage::default(),
-            unwanted: false,
-            accounted: false,
-        };
+        let slot = Slot::new(uid, name, group, sitter, orders);
         self.slots.insert(number, slot);
         Ok(number)
     }
@@ -294,15 +260,7 @@ impl Keeper {
         let length =
             socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
         let now = control::decode(&buffer[..length]) == Some(Account::Now);
-        slot.unwanted = true;
-        if let (Some((pid, _)), false) = (&slot.pid1, slot.group.meters()) {
-            slot.observed = observe::tree(*pid);
-        } else if now && slot.pid1.is_some() {
-            // What the sandbox has used by now is what the job has used: the server need not wait for the end.
-            let usage = slot.group.usage();
-            slot.account(usage);
-        }
-        slot.kill();
+        slot.end(now);
     }
 
     /// A version 1 group has reached its limit. The kernel kills one process of it; the others must go too.
@@ -318,18 +276,10 @@ impl Keeper {
     /// Pid 1 has ended, and all else in the sandbox with it.
     fn dead(&mut self, number: u64) {
         let Some(slot) = self.slots.get_mut(&number) else { return };
-        let Some((pid, pidfd)) = slot.pid1.take() else { return };
-        let _ = self.epoll.delete(&pidfd);
-        let spent = process::reap(pid);
-        let mut usage = slot.group.usage();
-        if let (Ok(spent), false) = (spent, slot.group.meters()) {
-            let known = [usage.peak_memory, slot.observed.peak_memory, spent.peak_memory];
-            usage.peak_memory = known.into_iter().max().unwrap_or(0);
-            let cpu = u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX);
-            usage.cpu_us = usage.cpu_us.max(slot.observed.cpu_us).max(cpu);
+        if let Some((_, pidfd)) = &slot.pid1 {
+            let _ = self.epoll.delete(pidfd);
         }
-        usage.out_of_memory |= slot.out_of_memory;
-        slot.account(usage);
+        slot.reap();
         self.clear(number);
     }
 
@@ -354,23 +304,6 @@ impl Keeper {
             for pid in slot.pid1.iter().map(|(pid, _)| *pid).chain([slot.sitter]) {
                 let _ = waitpid(pid, None);
             }
-        }
-    }
-}
-
-impl Slot {
-    fn kill(&self) {
-        if let Some((_, pidfd)) = &self.pid1 {
-            let _ = process::signal(pidfd, Signal::SIGKILL);
-        }
-    }
-
-    /// Tells the server, once, what the job has cost.
-    fn account(&mut self, usage: Usage) {
-        if let (Some(supervision), false) = (&self.supervision, self.accounted) {
-            let notice = control::encode(&Notice::Spent(usage));
-            let _ = socket::send(supervision, &notice, &[], MsgFlags::MSG_DONTWAIT);
-            self.accounted = true;
         }
     }
 }

@@ -5,6 +5,7 @@
 //! every sandbox, removes their control groups and ends.
 
 mod cgroup;
+mod group;
 mod init;
 mod janitor;
 mod keeper;
@@ -16,6 +17,7 @@ mod root;
 mod seccomp;
 mod serve;
 mod sitter;
+mod slot;
 
 use crate::Error;
 use crate::sys::socket;

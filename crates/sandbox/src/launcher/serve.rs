@@ -1,6 +1,7 @@
 //! The launcher's entry: takes its place, prepares what the server asks for, and keeps sandboxes until the end.
 
-use super::cgroup::{Controller, Trees};
+use super::cgroup::Trees;
+use super::group::Controller;
 use super::janitor::Janitor;
 use super::keeper::Keeper;
 use super::namespace::Identity;

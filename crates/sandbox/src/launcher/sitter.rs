@@ -4,7 +4,7 @@
 //! launcher forks sitters ahead of time; each moves itself and waits. A sandbox's first process is made by a sitter
 //! and is thereby born into its groups. A sitter serves one event.
 
-use super::cgroup::Group;
+use super::group::Group;
 use super::init;
 use super::limits::Fallback;
 use super::namespace::Identity;
