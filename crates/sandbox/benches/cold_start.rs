@@ -22,6 +22,10 @@ struct Times {
     reported: Duration,
 }
 
+/// An empty handler, and one that takes all the time it gets.
+const FUNCTION: &str =
+    "def handler(event, context):\n    return event\n\ndef forever(event, context):\n    while True: pass\n";
+
 fn main() {
     let events = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(300);
     let launcher = || {
@@ -30,7 +34,7 @@ fn main() {
     };
     let (with_standby, without) = (launcher(), launcher());
     let data = tempfile::TempDir::new().unwrap();
-    std::fs::write(data.path().join("app.py"), "def handler(event, context):\n    return event\n").unwrap();
+    std::fs::write(data.path().join("app.py"), FUNCTION).unwrap();
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(data.path(), PermissionsExt::from_mode(0o755)).unwrap();
 
@@ -59,6 +63,7 @@ fn main() {
         line("  handler, answer, account", of(&waiting, |t| t.reported - t.ready));
         line("event, groups made for it", of(&fresh, |t| t.reported));
         line("  sandbox stands", of(&fresh, |t| t.stands));
+        line("gone after a deadline", overruns(&standby, &interpreter, data.path()).await);
         line("bare python3 -c pass", bare);
         line("bare python3 -S -s -c pass", lean);
     });
@@ -95,6 +100,22 @@ async fn event(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Tim
     let reported = began.elapsed();
     tokio::time::sleep(Duration::from_millis(20)).await;
     Times { stands: stands.1.recv().unwrap(), ready: ready.1.recv().unwrap(), reported }
+}
+
+/// How long after its time limit everything of a busy function is gone.
+async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Vec<Duration> {
+    let mut overruns = Vec::new();
+    for _ in 0..20 {
+        let mut job = job(interpreter, code);
+        let spec = Arc::make_mut(&mut job.spec);
+        (spec.handler, spec.timeout_s) = ("app.forever".into(), 1);
+        let (ready, at) = channel();
+        let (lines, _taken) = tokio::sync::mpsc::channel(16);
+        let initialised = Box::new(move || ready.send(Instant::now()).unwrap());
+        sandbox.run(job, Hooks { lines, platform: Box::new(drop), initialised }).await.unwrap();
+        overruns.push(at.recv().unwrap().elapsed() - Duration::from_secs(1));
+    }
+    overruns
 }
 
 fn job(interpreter: &Interpreter, code_dir: &Path) -> Job {

@@ -69,6 +69,10 @@ impl fmt::Display for Features {
         writeln!(f, "memory      {}", self.memory)?;
         writeln!(f, "processes   {}", self.processes)?;
         writeln!(f, "cpu         {}", self.cpu)?;
-        write!(f, "metering    {}", self.metering)
+        let metering = match self.metering {
+            Enforcement::CgroupV1 | Enforcement::CgroupV2 => self.metering.to_string(),
+            Enforcement::Rlimit | Enforcement::Nothing => "process by process: approximate".to_owned(),
+        };
+        write!(f, "metering    {metering}")
     }
 }

@@ -61,6 +61,13 @@ pub struct Pinned {
     pins: Pins,
 }
 
+impl Clone for Pinned {
+    fn clone(&self) -> Self {
+        *self.pins.lock().entry(self.id).or_default() += 1;
+        Pinned { id: self.id, len: self.len, pins: self.pins.clone() }
+    }
+}
+
 impl Drop for Pinned {
     fn drop(&mut self) {
         let mut pins = self.pins.lock();
@@ -209,11 +216,13 @@ impl Drop for BlobWriter<'_> {
 }
 
 impl Tx<'_> {
-    /// Adds a link to `blob`, in the same transaction as the record that names it.
+    /// Adds a link to `blob`, in the same transaction as the record that names it. The blob stays pinned until
+    /// the link is on disk.
     ///
     /// # Errors
     /// Only faults of the store.
     pub fn link(&self, blob: &Pinned) -> Result<()> {
+        self.linked.borrow_mut().push(blob.clone());
         self.link_again(blob.id)
     }
 
@@ -266,7 +275,11 @@ impl Store {
             let pins = self.blobs().pins.lock();
             if !pins.contains_key(&id) && !self.read(|view| view.is_linked(id))? {
                 let path = self.blobs().path(id);
-                std::fs::remove_file(&path).map_err(|error| Error::file("remove", path, error))?;
+                match std::fs::remove_file(&path) {
+                    // Whoever took the same bytes' last link was quicker.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    removed => removed.map_err(|error| Error::file("remove", path, error))?,
+                }
             }
         }
         Ok(())
@@ -328,6 +341,25 @@ mod tests {
             store.remove_unlinked([unlinked]).unwrap();
             assert_eq!(files(dir.path()), left);
         }
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_is_being_linked_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let blob = store.blobs().write(b"same").await.unwrap();
+        let id = blob.id;
+        let remover = store.clone();
+        store
+            .write(move |tx| {
+                tx.link(&blob)?;
+                drop(blob);
+                // Nobody else sees the link yet.
+                remover.remove_unlinked([id])
+            })
+            .await
+            .unwrap();
+        assert_eq!(&store.blobs().read_all(id).unwrap()[..], b"same");
     }
 
     #[tokio::test]

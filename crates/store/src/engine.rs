@@ -3,7 +3,7 @@
 //! Writes that wait while a commit is under way are committed together with one fsync (group commit), each in
 //! a savepoint of its own, so that one caller's error leaves the others' work whole.
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Pinned};
 use crate::lock::DirLock;
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
@@ -11,7 +11,7 @@ use crate::sql::Databases;
 use crate::{Error, Result};
 use model::{Clock, Timestamp};
 use rusqlite::{Connection, OpenFlags};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -247,6 +247,8 @@ pub struct Tx<'a> {
     view: View<'a>,
     pub(crate) events_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
+    /// Blobs that get their link here, held until it is committed.
+    pub(crate) linked: RefCell<Vec<Pinned>>,
 }
 
 impl<'a> Deref for Tx<'a> {
@@ -282,8 +284,12 @@ impl Tx<'_> {
 fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: &Wakes, clock: &dyn Clock) {
     let mut waiting = Vec::with_capacity(GROUP);
     while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
-        let tx =
-            Tx { view: View { connection, clock }, events_changed: Cell::new(false), last_log: Cell::new(0) };
+        let tx = Tx {
+            view: View { connection, clock },
+            events_changed: Cell::new(false),
+            last_log: Cell::new(0),
+            linked: RefCell::default(),
+        };
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
         let tx_or_error = || begun.as_ref().map(|()| &tx).map_err(Error::clone);
         let done: Vec<Done> = waiting.drain(..).map(|write| write(tx_or_error())).collect();

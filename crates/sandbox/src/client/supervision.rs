@@ -1,7 +1,7 @@
 //! The supervision socket of one job, seen from the server.
 
 use crate::Error;
-use crate::control::{self, Account, Notice};
+use crate::control::{self, Account, MESSAGE, Notice};
 use crate::sys::socket;
 use nix::sys::socket::MsgFlags;
 use std::io;
@@ -49,6 +49,10 @@ pub(super) async fn submit(
     message: &[u8],
     descriptors: &[&OwnedFd],
 ) -> Result<(), Error> {
+    if message.len() > MESSAGE {
+        let reason = format!("environment and arguments are longer than {MESSAGE} bytes");
+        return Err(Error::Setup { step: "send the job".to_owned(), reason });
+    }
     let raw: Vec<_> = descriptors.iter().map(|fd| fd.as_raw_fd()).collect();
     let sent = control.async_io(tokio::io::Interest::WRITABLE, |control| {
         socket::send(control, message, &raw, MsgFlags::MSG_DONTWAIT)

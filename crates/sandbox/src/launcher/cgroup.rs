@@ -153,8 +153,8 @@ fn delegate(dir: &Path, name: &str, wanted: &[Controller]) -> Vec<Controller> {
     let has = |list: &str, c: Controller| list.split_whitespace().any(|n| n == c.name());
     let missing = |c: &&Controller| has(&offered, **c) && !has(&listed(&subtree), **c);
     if wanted.iter().any(|c| missing(&c)) {
-        // A group that has members cannot hand controllers down: then its members, which are the server and the
-        // launcher, move one level down first.
+        // A group that has members cannot hand controllers down. If they are only the server and the launcher, as in a
+        // service of their own, these move one level down first.
         for attempt in 0..2 {
             let all =
                 wanted.iter().filter(missing).try_for_each(|c| fs::write(&subtree, format!("+{}", c.name())));
@@ -163,8 +163,8 @@ fn delegate(dir: &Path, name: &str, wanted: &[Controller]) -> Vec<Controller> {
             }
             let leaf = dir.join(format!("{name}-server"));
             if make(&leaf) {
-                for member in listed(&dir.join("cgroup.procs")).lines() {
-                    let _ = fs::write(leaf.join("cgroup.procs"), member);
+                for member in [std::process::id(), std::os::unix::process::parent_id()] {
+                    let _ = fs::write(leaf.join("cgroup.procs"), member.to_string());
                 }
             }
         }

@@ -20,11 +20,23 @@ use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Uid, chdir, execve, fchdir, pivot_root, sethostname, setresgid, setresuid, setsid};
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Files in `/proc` that tell of the whole machine more than a function needs, relative to the root.
+const MASKED: [&CStr; 6] = [
+    c"proc/interrupts",
+    c"proc/kcore",
+    c"proc/keys",
+    c"proc/latency_stats",
+    c"proc/sched_debug",
+    c"proc/timer_list",
+];
 
 /// The ends that a sandbox is born with.
 #[derive(Debug)]
@@ -133,6 +145,10 @@ fn enter_root(birth: &Birth<'_>) -> Result<(), Failure> {
         mounts::attach(proc, root, c"proc").step("mount /proc")?;
     }
     fchdir(root).step("enter the root")?;
+    for file in MASKED.iter().filter(|file| *proc && Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
+        let nothing = mounts::copy(c"dev/null", false).step("copy /dev/null")?;
+        mounts::attach(nothing, nix::fcntl::AT_FDCWD, file).step("mask a file in /proc")?;
+    }
     pivot_root(".", ".").step("change the root")?;
     umount2(".", MntFlags::MNT_DETACH).step("leave the host's root")?;
     chdir("/var/task").step("enter /var/task")

@@ -3,6 +3,7 @@
 use super::cgroup::{Group, Trees};
 use super::janitor::Janitor;
 use super::namespace::SLOTS;
+use super::observe;
 use super::root;
 use super::sitter::{self, Ground};
 use crate::control::{self, Account, Notice, Root, Start, Usage};
@@ -61,6 +62,8 @@ struct Slot {
     pid1: Option<(Pid, OwnedFd)>,
     memory: Option<OwnedFd>,
     out_of_memory: bool,
+    /// What its processes had used when they were killed, where no control group knows.
+    observed: Usage,
     /// The server wants it ended.
     unwanted: bool,
     /// The server has been told what it cost.
@@ -78,6 +81,8 @@ pub(super) struct Keeper {
     counter: u64,
     slots: HashMap<u64, Slot>,
     standby: VecDeque<u64>,
+    /// The last attempt to fork a sitter failed.
+    starved: bool,
     free_uids: Vec<u32>,
     wanted_standby: usize,
     roots: Vec<Root>,
@@ -102,6 +107,7 @@ impl Keeper {
             counter: 0,
             slots: HashMap::new(),
             standby: VecDeque::new(),
+            starved: false,
             free_uids: (0..SLOTS).rev().collect(),
             wanted_standby: wanted_standby.min(SLOTS as usize / 4),
             roots,
@@ -115,15 +121,17 @@ impl Keeper {
         let mut events = [EpollEvent::empty(); BATCH];
         loop {
             // Sitters are made when there is nothing else to do, so that no event waits for one it does not need.
-            let idle = self.standby.len() < self.wanted_standby;
-            let patience = if idle { EpollTimeout::ZERO } else { EpollTimeout::NONE };
+            let patience = match self.standby.len() < self.wanted_standby {
+                true if self.starved => EpollTimeout::from(250u8),
+                true => EpollTimeout::ZERO,
+                false => EpollTimeout::NONE,
+            };
             let count = match self.epoll.wait(&mut events, patience) {
                 Err(nix::errno::Errno::EINTR) => continue,
                 other => other?,
             };
             if count == 0 {
-                let slot = self.seat()?;
-                self.standby.push_back(slot);
+                self.prepare_one();
             }
             for event in &events[..count] {
                 match Kind::unpack(event.data()) {
@@ -133,7 +141,12 @@ impl Keeper {
                             return Ok(());
                         }
                     }
-                    (Kind::Sitter, slot) => self.born(slot, buffer)?,
+                    (Kind::Sitter, slot) => {
+                        if let Err(error) = self.born(slot, buffer) {
+                            eprintln!("sandbox launcher: cannot watch a sandbox: {error}");
+                            self.abandon(slot);
+                        }
+                    }
                     (Kind::Pid1, slot) => self.dead(slot),
                     (Kind::Supervision, slot) => self.unwanted(slot, buffer),
                     (Kind::Memory, slot) => self.out_of_memory(slot),
@@ -144,6 +157,25 @@ impl Keeper {
 
     fn watch(&self, fd: impl AsFd, kind: Kind, number: u64) -> io::Result<()> {
         Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, kind.pack(number)))?)
+    }
+
+    /// Forks a sitter for an event to come. If the machine has no process to spare, events may still find one later.
+    fn prepare_one(&mut self) {
+        let seated = self.seat();
+        self.starved = seated.is_err();
+        match seated {
+            Ok(slot) => self.standby.push_back(slot),
+            Err(error) => eprintln!("sandbox launcher: cannot prepare a process: {error}"),
+        }
+    }
+
+    /// Ends a slot that cannot be used; its sitter's hanging up clears it.
+    fn abandon(&mut self, number: u64) {
+        if let Some(slot) = self.slots.get_mut(&number) {
+            slot.supervision = None;
+            slot.kill();
+            let _ = kill(slot.sitter, Signal::SIGKILL);
+        }
     }
 
     /// Forks a sitter into a new slot.
@@ -168,6 +200,7 @@ impl Keeper {
             pid1: None,
             memory: None,
             out_of_memory: false,
+            observed: Usage::default(),
             unwanted: false,
             accounted: false,
         };
@@ -208,14 +241,17 @@ impl Keeper {
             Some(slot) => slot,
             None => self.seat()?,
         };
+        self.hand_over(number, message, descriptors).inspect_err(|_| self.abandon(number))
+    }
+
+    fn hand_over(&mut self, number: u64, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
         let slot = self.slots.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
         let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-        socket::send(&slot.orders, message, &raw, MsgFlags::MSG_DONTWAIT)?;
         let supervision = descriptors.first().ok_or(io::ErrorKind::NotFound)?.try_clone()?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Kind::Supervision.pack(number));
         self.epoll.add(&supervision, event)?;
         slot.supervision = Some(supervision);
-        Ok(())
+        socket::send(&slot.orders, message, &raw, MsgFlags::MSG_DONTWAIT)
     }
 
     /// A sitter has delivered pid 1, or has gone without.
@@ -259,7 +295,9 @@ impl Keeper {
             socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
         let now = control::decode(&buffer[..length]) == Some(Account::Now);
         slot.unwanted = true;
-        if now && slot.pid1.is_some() && slot.group.meters() {
+        if let (Some((pid, _)), false) = (&slot.pid1, slot.group.meters()) {
+            slot.observed = observe::tree(*pid);
+        } else if now && slot.pid1.is_some() {
             // What the sandbox has used by now is what the job has used: the server need not wait for the end.
             let usage = slot.group.usage();
             slot.account(usage);
@@ -285,8 +323,10 @@ impl Keeper {
         let spent = process::reap(pid);
         let mut usage = slot.group.usage();
         if let (Ok(spent), false) = (spent, slot.group.meters()) {
-            usage.peak_memory = usage.peak_memory.max(spent.peak_memory);
-            usage.cpu_us = usage.cpu_us.max(u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX));
+            let known = [usage.peak_memory, slot.observed.peak_memory, spent.peak_memory];
+            usage.peak_memory = known.into_iter().max().unwrap_or(0);
+            let cpu = u64::try_from(spent.cpu.as_micros()).unwrap_or(u64::MAX);
+            usage.cpu_us = usage.cpu_us.max(slot.observed.cpu_us).max(cpu);
         }
         usage.out_of_memory |= slot.out_of_memory;
         slot.account(usage);

@@ -10,6 +10,7 @@ mod janitor;
 mod keeper;
 mod limits;
 mod namespace;
+mod observe;
 mod probe;
 mod root;
 mod seccomp;
@@ -55,9 +56,11 @@ impl Launcher {
     pub fn spawn(config: LauncherConfig) -> Result<Launcher, Error> {
         let fail = |source| Error::Spawn { program: config.program.clone(), source };
         let (control, theirs) = socket::pair().map_err(fail)?;
-        // The launcher outlives this handle only to clean up, and nobody waits for it: it ends when `control` does.
+        // It gets no environment: its memory is copied into the first process of every sandbox, and the server's
+        // secrets have no business there. It outlives this handle only to clean up, and nobody waits for it: it ends when `control` does.
         Command::new(&config.program)
             .args(&config.arguments)
+            .env_clear()
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()

@@ -253,3 +253,44 @@ async fn another_version_runs_with_a_warning_and_another_language_not_at_all() {
     assert!(warning.starts_with("python3.99 is not on this machine"), "{warning}");
     assert!(ran.log()[0].ends_with(&warning));
 }
+
+#[tokio::test]
+async fn every_interpreter_of_this_machine_runs_functions() {
+    let node = Node::start().await;
+    let source = r#"
+import logging, sys
+def handler(event, context):
+    logging.error("seen")
+    if event["fail"]: raise KeyError("gone")
+    return [sys.version_info[1], event, 1.5, "ü", context.aws_request_id != ""]
+"#;
+    let mut seen = Vec::new();
+    for interpreter in node.sandbox.interpreters().iter().filter(|one| one.version.0 == 3) {
+        let minor = interpreter.version.1;
+        if seen.contains(&minor) {
+            continue;
+        }
+        seen.push(minor);
+        for fail in [false, true] {
+            let code = node.code(&[("app.py", source)]);
+            let event = format!(r#" {{"fail": {fail}, "x": [1, -2.5e3, "\u00e9\n"]}} "#);
+            let job = with(job(code.path(), &event), |spec| spec.runtime = format!("python3.{minor}"));
+            let ran = node.run(job).await;
+            assert!(
+                ran.log()[0].starts_with("[ERROR]\t") && ran.log()[0].ends_with("\tseen"),
+                "{:?}",
+                ran.log()
+            );
+            if fail {
+                assert_eq!(words(&ran), ("KeyError", "'gone'"));
+                let stack = ran.error().stack_trace.clone().unwrap();
+                assert_eq!(stack.len(), 1, "{stack:?}");
+            } else {
+                let echo = r#"{"fail": false, "x": [1, -2500.0, "é\n"]}"#;
+                assert_eq!(ran.answer(), format!(r#"[{minor}, {echo}, 1.5, "ü", true]"#));
+            }
+        }
+    }
+    println!("ran on Python 3.{seen:?}");
+    assert!(!seen.is_empty());
+}

@@ -6,6 +6,7 @@ use sandbox::{
     Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Report, Sandbox, interpreters,
 };
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -43,41 +44,68 @@ pub(crate) struct Ran {
     pub(crate) lines: Vec<Line>,
 }
 
-/// The search path for interpreters: the places where systems and version managers put them.
-fn search_path() -> std::ffi::OsString {
+/// The search path for interpreters: the one of the test, and the versions that a version manager keeps beside its
+/// directory of `shims`.
+fn search_path() -> OsString {
     #[expect(
         clippy::disallowed_methods,
         reason = "the test stands in for the program, which reads the environment"
     )]
-    std::env::var_os("PATH").unwrap_or_default()
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    for shims in directories.clone().iter().filter(|directory| directory.ends_with("shims")) {
+        let versions = std::fs::read_dir(shims.with_file_name("versions")).into_iter().flatten().flatten();
+        directories.extend(versions.map(|version| version.path().join("bin")));
+    }
+    std::env::join_paths(directories).unwrap_or(path)
 }
 
 impl Node {
     /// Starts a launcher of its own.
     pub(crate) async fn start() -> Node {
+        Node::start_with(false).await
+    }
+
+    /// Starts a launcher of its own that caps processor time or does not.
+    pub(crate) async fn start_with(cpu_proportional: bool) -> Node {
         // Starts take turns, so that each finds out which process its launcher is.
         static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
         let interpreters = INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[])).clone();
+        let program = env!("CARGO_BIN_EXE_sandbox-launcher").into();
         let _turn = TURN.lock().await;
         let before = children(std::process::id() as i32);
-        let launcher = Launcher::spawn(LauncherConfig {
-            program: env!("CARGO_BIN_EXE_sandbox-launcher").into(),
-            arguments: Vec::new(),
-        });
-        let launcher = launcher.unwrap();
+        let launcher = Launcher::spawn(LauncherConfig { program, arguments: Vec::new() }).unwrap();
         let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
+        Node {
+            launcher: process.unwrap(),
+            ..Node::with(launcher, interpreters, None, cpu_proportional).await
+        }
+    }
+
+    /// Connects to a launcher that runs as `user`, or as the user of the test.
+    pub(crate) async fn with(
+        launcher: Launcher,
+        interpreters: Interpreters,
+        user: Option<u32>,
+        cpu_proportional: bool,
+    ) -> Node {
         let data = TempDir::new().unwrap();
+        let run_dir = data.path().join("run");
+        std::fs::create_dir(&run_dir).unwrap();
+        for path in [data.path(), &run_dir] {
+            std::os::unix::fs::chown(path, user, user).unwrap();
+        }
         let config = Config {
             data_dir: data.path().to_path_buf(),
-            run_dir: data.path().join("run"),
+            run_dir,
             interpreters,
-            cpu_proportional: false,
+            cpu_proportional,
             standby: 2,
             clock: Arc::new(SystemClock),
         };
         let sandbox = Sandbox::connect(launcher, config).await.unwrap();
-        Node { data, sandbox, launcher: process.unwrap() }
+        Node { data, sandbox, launcher: 0 }
     }
 
     /// Puts a function's files where a server would unpack them: below a directory that only root may enter.

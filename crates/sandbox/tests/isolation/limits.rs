@@ -113,3 +113,16 @@ async fn processes_left_behind_end_with_the_answer() {
     assert_eq!(node.python(source, "{}").await.answer(), "1");
     node.nothing_left().await;
 }
+
+#[tokio::test]
+async fn processor_time_is_capped_in_proportion_to_memory_when_asked() {
+    let node = Node::start_with(true).await;
+    if node.sandbox.features().cpu < Enforcement::CgroupV1 {
+        return println!("skipped: this machine has no control group for processor time");
+    }
+    let code = node.code(&[("app.py", "def handler(event, context):\n    while True: pass")]);
+    let ran = node.run(with(job(code.path(), "{}"), |spec| spec.timeout_s = 2)).await;
+    let metering = &ran.report.metering;
+    // 128 MB are 7 % of a processor.
+    assert!(metering.cpu < (metering.init + metering.duration) / 5, "{metering:?}");
+}

@@ -6,4 +6,5 @@ mod channel;
 mod fixture;
 mod leftovers;
 mod limits;
+mod rootless;
 mod walls;

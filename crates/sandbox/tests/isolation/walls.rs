@@ -53,6 +53,8 @@ async fn host_files_are_not_there() {
     ];
     let results = try_each(&node, &attempts).await;
     expect(&attempts, &results, |r| r == "FileNotFoundError" || r == "PermissionError");
+    let masked = try_each(&node, &["open('/proc/keys').read()", "open('/proc/interrupts').read()"]).await;
+    assert!(masked.iter().all(|text| ["", "FileNotFoundError"].contains(&text.as_str())), "{masked:?}");
     // Of the directories that hold an interpreter only the way to it is there.
     let seen = try_each(
         &node,

@@ -1,11 +1,11 @@
 //! S3: buckets, objects and their notifications.
 //!
 //! `s3s` speaks the protocol (paths, headers, XML); what the operations mean is here, one file each, listed once
-//! in the `operations` table. On the way in, [`request`] takes a request apart and [`body`] verifies its bytes
-//! while they stream; on the way out, [`response`] completes the answer.
+//! in the `operations` table. On the way in, `request` takes a request apart and `body` verifies its bytes
+//! while they stream; on the way out, `response` completes the answer.
 //!
 //! An object is a blob and a record; the record, the link to its blob and the events that follow from the change
-//! commit in one transaction ([`change`]).
+//! commit in one transaction (`change`).
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 

@@ -1,0 +1,81 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A Lambda-compatible cloud in one program: every event gets a fresh, isolated process.
+#[derive(Debug, Parser)]
+#[command(name = "mayfly", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start a server, then point any AWS client at it:
+
+  mayfly serve --data-dir ./data
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  aws lambda list-functions";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: functions, object storage and SQL behind the AWS APIs
+    Serve(Serve),
+    /// Print what a function logged
+    Logs(Logs),
+    /// List asynchronous events that were given up after their last retry
+    FailedEvents(FailedEvents),
+}
+
+/// Flags of `mayfly serve`. Each wins over its environment variable, and that over the configuration file.
+#[derive(Debug, Args, Default)]
+pub(crate) struct Serve {
+    /// Address and port to listen on; port 0 takes any free one [default: 127.0.0.1:4566]
+    #[arg(long, value_name = "ADDR:PORT", env = "MAYFLY_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Directory that holds all state; made if missing [default: ~/.local/share/mayfly, as root
+    /// /var/lib/mayfly]
+    #[arg(long, value_name = "DIR", env = "MAYFLY_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// TOML file with settings; docs/configuration.md lists them
+    #[arg(long, value_name = "FILE", env = "MAYFLY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The function's name
+    pub(crate) function: String,
+    /// Keep printing as lines arrive, until interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FailedEvents {
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Server {
+    /// Where the server listens
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4566")]
+    pub(crate) endpoint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

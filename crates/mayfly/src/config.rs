@@ -1,0 +1,194 @@
+//! Settings: from defaults, one TOML file, the environment and flags, each winning over the one before.
+
+use crate::cli;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Everything that can be set; an unknown key in the file is an error.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where to listen. Only loopback addresses are taken, since signatures are not verified.
+    pub(crate) listen: SocketAddr,
+    /// Where all state is kept.
+    pub(crate) data_dir: PathBuf,
+    /// How long requests and events under way may take when the server stops, in seconds.
+    pub(crate) grace_s: u64,
+    /// What functions get.
+    pub(crate) functions: Functions,
+    /// What happens to asynchronous events.
+    pub(crate) events: Events,
+    /// What is kept of logs.
+    pub(crate) logs: Logs,
+}
+
+/// `[functions]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Functions {
+    /// The memory that running functions may be limited to, all together, in MB; unset: four fifths of the
+    /// machine's.
+    pub(crate) memory_mb: Option<u64>,
+    /// How many events run at the same time at the most.
+    pub(crate) concurrency: usize,
+    /// How many processes may be initialising at the same time; unset: two per processor.
+    pub(crate) starting: Option<usize>,
+    /// Paths of Python interpreters to offer beside those on the PATH.
+    pub(crate) interpreters: Vec<PathBuf>,
+    /// Cap processor time in proportion to memory (1,769 MB are one processor).
+    pub(crate) cpu_proportional: bool,
+}
+
+/// `[events]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Events {
+    /// How long after its first failure an asynchronous event is tried again, in seconds; the second retry
+    /// comes after twice that.
+    pub(crate) retry_delay_s: u64,
+    /// How long events that were given up stay listed, in days.
+    pub(crate) failed_retention_days: u64,
+}
+
+/// `[logs]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Logs {
+    /// How long log records are kept, in days.
+    pub(crate) retention_days: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4566)),
+            data_dir: PathBuf::new(),
+            grace_s: 10,
+            functions: Functions::default(),
+            events: Events::default(),
+            logs: Logs::default(),
+        }
+    }
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        Functions {
+            memory_mb: None,
+            concurrency: model::limits::CONCURRENCY,
+            starting: None,
+            interpreters: Vec::new(),
+            cpu_proportional: false,
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { retry_delay_s: 60, failed_retention_days: 14 }
+    }
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Logs { retention_days: 7 }
+    }
+}
+
+impl Config {
+    /// The settings for `flags`, which hold the environment's values too; `default_data_dir` is used when
+    /// nothing else names one.
+    pub(crate) fn load(flags: &cli::Serve, default_data_dir: Option<PathBuf>) -> Result<Self> {
+        let mut config = match &flags.config {
+            Some(path) => read_file(path)?,
+            None => Config::default(),
+        };
+        if let Some(listen) = flags.listen {
+            config.listen = listen;
+        }
+        if let Some(data_dir) = &flags.data_dir {
+            config.data_dir = data_dir.clone();
+        }
+        if config.data_dir.as_os_str().is_empty() {
+            config.data_dir = default_data_dir.context("no data directory: give one with --data-dir")?;
+        }
+        config.data_dir = std::path::absolute(&config.data_dir)
+            .with_context(|| format!("the data directory {}", config.data_dir.display()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        if !self.listen.ip().is_loopback() {
+            bail!(
+                "cannot listen on {}: signatures are not verified yet, so only loopback addresses such as \
+                 127.0.0.1:4566 are taken; put a proxy that authenticates in front to serve others",
+                self.listen
+            );
+        }
+        if self.functions.concurrency == 0 || self.functions.starting == Some(0) {
+            bail!("functions.concurrency and functions.starting must be at least 1");
+        }
+        Ok(())
+    }
+
+    /// How long requests and events under way may take when the server stops.
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_s)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Config> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("the configuration file {}", path.display()))
+}
+
+/// Where state is kept when nothing names a place: the system's directory for root, else the user's own.
+pub(crate) fn default_data_dir() -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this is the program, which alone reads the environment")]
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if crate::machine::is_root() {
+        return Some(PathBuf::from("/var/lib/mayfly"));
+    }
+    variable("XDG_DATA_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("mayfly"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, flags: cli::Serve) -> Result<Config> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mayfly.toml");
+        std::fs::write(&file, toml).unwrap();
+        Config::load(&cli::Serve { config: Some(file), ..flags }, Some("/default".into()))
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let config =
+            load("listen = \"127.0.0.1:1\"\ngrace_s = 3\n[logs]\nretention_days = 1", cli::Serve::default())
+                .unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!((config.grace_s, config.logs.retention_days), (3, 1));
+        assert_eq!((config.data_dir, config.events.retry_delay_s), ("/default".into(), 60));
+        let flags = cli::Serve { listen: Some("127.0.0.1:2".parse().unwrap()), ..cli::Serve::default() };
+        assert_eq!(load("listen = \"127.0.0.1:1\"", flags).unwrap().listen.port(), 2);
+    }
+
+    #[test]
+    fn unknown_keys_and_open_addresses_are_refused_by_name() {
+        let error = format!("{:#}", load("colour = 1", cli::Serve::default()).unwrap_err());
+        assert!(error.contains("colour"), "{error}");
+        let error = format!("{:#}", load("[functions]\nsize = 1", cli::Serve::default()).unwrap_err());
+        assert!(error.contains("size"), "{error}");
+        let error = format!("{:#}", load("listen = \"0.0.0.0:80\"", cli::Serve::default()).unwrap_err());
+        assert!(error.contains("loopback"), "{error}");
+    }
+}

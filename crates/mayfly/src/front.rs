@@ -1,0 +1,64 @@
+//! The front door: every request comes in here and is handed to the service it is for.
+
+use crate::status::Status;
+use async_trait::async_trait;
+use model::Clock;
+use services::lambda::{FunctionUrls, Lambda};
+use services::rds_data::RdsData;
+use services::s3::S3;
+use std::sync::Arc;
+use wire::credential::Credential;
+use wire::route::{Target, route};
+use wire::{Request, Response, Service, rest_json};
+
+/// All faces of the platform.
+pub(crate) struct Front {
+    pub(crate) lambda: Arc<Lambda>,
+    pub(crate) urls: FunctionUrls,
+    pub(crate) rds_data: RdsData,
+    pub(crate) s3: S3,
+    pub(crate) status: Status,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Service for Front {
+    async fn call(&self, mut request: Request) -> Response {
+        let uri = &request.head.uri;
+        let host = uri
+            .authority()
+            .map(|authority| authority.as_str())
+            .or_else(|| request.head.headers.get(http::header::HOST)?.to_str().ok());
+        let target =
+            Credential::of(&request.head.headers, uri.query(), self.clock.now()).and_then(|credential| {
+                let target = route(host, uri.path(), credential.as_ref());
+                request.credential = credential;
+                target
+            });
+        let response = match target {
+            Ok(Target::Lambda) => self.lambda.call(request).await,
+            Ok(Target::RdsData) => self.rds_data.call(request).await,
+            Ok(Target::S3) => self.s3.call(request).await,
+            Ok(Target::Url { id, base }) => self.urls.serve(&id, base, request).await,
+            Ok(Target::Status) => self.status.call(request).await,
+            // Before a service is known, so is the protocol: S3's clients are those that use bare paths.
+            Err(fault) if looks_like_s3(&request) => services::s3::fault_response(request.id, &fault),
+            Err(fault) => rest_json::fault_response(request.id, &fault),
+        };
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    }
+}
+
+/// Whether a client that gets an error for this request will look for it in XML.
+fn looks_like_s3(request: &Request) -> bool {
+    let head = &request.head;
+    let signed_for_s3 = request.credential.as_ref().is_some_and(|credential| credential.service == "s3");
+    let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
+    let in_header = head
+        .headers
+        .get(http::header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("/s3/aws4_request"));
+    signed_for_s3 || presigned || in_header
+}

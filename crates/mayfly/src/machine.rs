@@ -1,0 +1,43 @@
+//! What this machine has: memory, processors, and who runs the program.
+
+use std::path::Path;
+
+/// The machine's memory in MB, or that of a control group around the program, whichever is less.
+pub(crate) fn memory_mb() -> u64 {
+    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of_meminfo(&text));
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok())
+        .map(|bytes| bytes >> 20)
+        .min();
+    // A machine that does not say is taken for a small one.
+    total.into_iter().chain(group).min().unwrap_or(1024)
+}
+
+fn total_of_meminfo(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+/// How many processors the program may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether the program runs as root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // The directory belongs to the user that the process runs as.
+    std::fs::metadata(Path::new("/proc/self")).is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_read_from_meminfo() {
+        assert_eq!(total_of_meminfo("MemFree: 1 kB\nMemTotal:       2048000 kB\n"), Some(2000));
+        assert!(memory_mb() > 0 && processors() > 0);
+    }
+}

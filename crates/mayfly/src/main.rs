@@ -1,0 +1,35 @@
+//! The program: one binary, whose first argument chooses its role before any thread exists.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
+mod front;
+mod logs;
+mod machine;
+mod serve;
+mod status;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The role of the process that creates sandboxes. It is not for people, so `--help` does not list it.
+const LAUNCHER_ROLE: &str = "sandbox-launcher";
+
+fn main() -> ExitCode {
+    // Sandboxes are forked by a process that never has a second thread, so nothing may come before this.
+    if std::env::args_os().nth(1).is_some_and(|role| role == LAUNCHER_ROLE) {
+        sandbox::launcher::main();
+    }
+    let result = match cli::Cli::parse().command {
+        cli::Command::Serve(flags) => serve::main(&flags),
+        cli::Command::Logs(flags) => logs::main(&flags),
+        cli::Command::FailedEvents(flags) => logs::failed_events(&flags),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mayfly: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

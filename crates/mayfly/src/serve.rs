@@ -1,0 +1,227 @@
+//! `mayfly serve`: puts the rooms together, opens the door, and closes everything in order.
+
+use crate::config::Config;
+use crate::front::Front;
+use crate::status::Status;
+use crate::{LAUNCHER_ROLE, cli, config, machine};
+use anyhow::{Context, Result};
+use model::{Clock, FunctionArn, REGION, SystemClock};
+use sandbox::{Interpreters, Launcher, LauncherConfig, Sandbox};
+use scheduler::housekeeping::{self, Retention};
+use scheduler::{Capacity, Inside, Scheduler, Settings};
+use services::lambda::{Endpoint, FunctionUrls, Lambda};
+use services::rds_data::RdsData;
+use services::s3::S3;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use wire::{Caller, Service};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Starts the launcher while there is one thread, then the server.
+pub(crate) fn main(flags: &cli::Serve) -> Result<()> {
+    let config = Config::load(flags, config::default_data_dir())?;
+    let program = std::env::current_exe().context("cannot find the program's own file")?;
+    let launcher = Launcher::spawn(LauncherConfig { program, arguments: vec![LAUNCHER_ROLE.into()] })
+        .context("cannot start the process that creates sandboxes")?;
+    init_log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(config, launcher));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the program, which alone reads the environment")]
+fn init_log() {
+    // s3s reports every refused request as an error; what matters of it is in our own answer and log.
+    let filter = std::env::var("MAYFLY_LOG").unwrap_or_else(|_| "info,s3s=off".to_owned());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the program, which alone reads the environment")]
+fn find_interpreters(config: &Config) -> Interpreters {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    sandbox::interpreters::find(&path, &config.functions.interpreters)
+}
+
+async fn serve(config: Config, launcher: Launcher) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = Store::open(&config.data_dir, clock.clone()).context("cannot open the data directory")?;
+    let interpreters = find_interpreters(&config);
+    let sandbox = connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?;
+    let features = sandbox.features().clone();
+
+    let endpoint = Endpoint::default();
+    let lambda = Lambda::new(store.clone(), runtime_names(&interpreters), endpoint.clone());
+    lambda.sweep().await.context("cannot clean up deployment packages")?;
+    let front: Arc<dyn Service> = Arc::new(Front {
+        urls: FunctionUrls::new(store.clone()),
+        lambda: lambda.clone(),
+        rds_data: RdsData::new(store.clone()),
+        s3: S3::new(store.clone(), REGION),
+        status: Status { store: store.clone(), lambda },
+        clock: clock.clone(),
+    });
+
+    let stop = watch::Sender::new(false);
+    let settings = Settings {
+        capacity: capacity(&config),
+        retry_delay: Duration::from_secs(config.events.retry_delay_s),
+        grace: config.grace(),
+        environment: function_environment(),
+        inside: inside(front.clone(), clock.clone()),
+    };
+    let scheduler = Scheduler::new(store.clone(), Arc::new(sandbox), settings)
+        .context("the store has a scheduler already")?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; choose another address with --listen", config.listen)
+    })?;
+    let address = listener.local_addr()?;
+    endpoint.set(format!("http://{address}"));
+
+    let retention = Retention {
+        log: DAY * u32::try_from(config.logs.retention_days).unwrap_or(u32::MAX),
+        failed_events: DAY * u32::try_from(config.events.failed_retention_days).unwrap_or(u32::MAX),
+    };
+    let tasks = [
+        tokio::spawn(scheduler.run(stop.subscribe())),
+        tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
+        tokio::spawn(wire::server::serve(
+            listener,
+            Caller::Outside,
+            front,
+            clock,
+            stop.subscribe(),
+            config.grace(),
+        )),
+    ];
+    print_banner(&config, address, &interpreters, &features);
+    wait_for_signal().await?;
+    println!("stopping: work under way has {} s to finish", config.grace_s);
+    stop.send_replace(true);
+    let stopped = async {
+        for task in tasks {
+            task.await?;
+        }
+        Ok::<_, tokio::task::JoinError>(())
+    };
+    tokio::select! {
+        stopped = stopped => stopped.context("a part of the server failed while stopping")?,
+        again = wait_for_signal() => {
+            again?;
+            println!("stopping at once");
+        }
+    }
+    Ok(())
+}
+
+async fn connect_sandbox(
+    config: &Config,
+    launcher: Launcher,
+    interpreters: Interpreters,
+    clock: Arc<dyn Clock>,
+) -> Result<Sandbox> {
+    let run_dir = config.data_dir.join("run");
+    std::fs::create_dir_all(&run_dir).with_context(|| format!("cannot create {}", run_dir.display()))?;
+    let sandbox_config = sandbox::Config {
+        data_dir: config.data_dir.clone(),
+        run_dir,
+        interpreters,
+        cpu_proportional: config.functions.cpu_proportional,
+        standby: 2 * machine::processors(),
+        clock,
+    };
+    Sandbox::connect(launcher, sandbox_config).await.context("cannot isolate functions on this machine")
+}
+
+fn capacity(config: &Config) -> Capacity {
+    let machine = Capacity::of_machine(machine::memory_mb(), machine::processors());
+    Capacity {
+        memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
+        running: config.functions.concurrency,
+        starting: config.functions.starting.unwrap_or(machine.starting),
+    }
+}
+
+/// What AWS's SDKs inside a function look for.
+fn function_environment() -> BTreeMap<String, String> {
+    let endpoint = format!("http://{}", sandbox::PLATFORM_ADDRESS);
+    [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        // The platform knows a function by its socket, so these only have to be there.
+        ("AWS_ACCESS_KEY_ID", "function"),
+        ("AWS_SECRET_ACCESS_KEY", "function"),
+        ("AWS_SESSION_TOKEN", "function"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Serves the platform's own front door to functions, each through the socket in its sandbox.
+fn inside(front: Arc<dyn Service>, clock: Arc<dyn Clock>) -> Inside {
+    Arc::new(move |function: &FunctionArn, listener| {
+        let stop = watch::Sender::new(false);
+        let caller = Caller::Function(function.clone());
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                let serving = wire::server::serve(
+                    listener,
+                    caller,
+                    front.clone(),
+                    clock.clone(),
+                    stop.subscribe(),
+                    Duration::ZERO,
+                );
+                tokio::spawn(serving);
+            }
+            Err(error) => tracing::error!(%function, %error, "a function cannot reach the platform"),
+        }
+        stop
+    })
+}
+
+/// AWS's names of the runtimes that can run here, newest first.
+fn runtime_names(interpreters: &Interpreters) -> Vec<String> {
+    let mut versions: Vec<_> = interpreters.iter().map(|found| (found.version.0, found.version.1)).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    versions.iter().rev().map(|(major, minor)| format!("python{major}.{minor}")).collect()
+}
+
+fn print_banner(
+    config: &Config,
+    address: std::net::SocketAddr,
+    interpreters: &Interpreters,
+    features: &sandbox::Features,
+) {
+    println!("mayfly {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    println!("  data        {}", config.data_dir.display());
+    for found in interpreters.iter() {
+        let (major, minor, micro) = found.version;
+        println!(
+            "  runtime     python{major}.{minor} ({major}.{minor}.{micro}, {})",
+            found.executable.display()
+        );
+    }
+    if interpreters.iter().next().is_none() {
+        println!("  runtime     none found: install python3, or name one under functions.interpreters");
+    }
+    for line in features.to_string().lines() {
+        println!("  {line}");
+    }
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

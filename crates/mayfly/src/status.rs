@@ -1,0 +1,120 @@
+//! Read-only status of the platform itself: what the command line and the console show beyond the AWS APIs.
+//!
+//! - `GET /health`
+//! - `GET /_mayfly/logs?function=NAME&after=SEQ&wait=SECONDS`: log records behind `after`; with `wait`, held
+//!   until there is one.
+//! - `GET /_mayfly/failed-events`: asynchronous events that were given up.
+//! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is.
+
+use async_trait::async_trait;
+use http::Method;
+use http::request::Parts;
+use model::RequestId;
+use serde_json::{Value, json};
+use services::lambda::{CODE_PATH, Lambda};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use wire::credential::query_value;
+use wire::rest_json::{Reply, fault_response};
+use wire::{Body, Fault, Request, Response, Service};
+
+/// The most log records in one answer.
+const RECORDS: usize = 1_000;
+
+/// The most failed events in one answer.
+const FAILED_EVENTS: usize = 1_000;
+
+/// The longest that an answer is held back.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// The status endpoints.
+pub(crate) struct Status {
+    pub(crate) store: Store,
+    pub(crate) lambda: Arc<Lambda>,
+}
+
+#[async_trait]
+impl Service for Status {
+    async fn call(&self, request: Request) -> Response {
+        let id = request.id;
+        if let Some(code) = request.head.uri.path().strip_prefix(CODE_PATH) {
+            return self.code(code, id);
+        }
+        let answer = match self.answer(&request.head, id).await {
+            Ok(value) => Reply::json(200, &value),
+            Err(fault) => Err(fault),
+        };
+        match answer {
+            Ok(reply) => {
+                let mut response = http::Response::new(Body::from(reply.body));
+                *response.headers_mut() = reply.headers;
+                response
+            }
+            Err(fault) => fault_response(id, &fault),
+        }
+    }
+}
+
+impl Status {
+    fn code(&self, path: &str, id: RequestId) -> Response {
+        match self.lambda.code(path) {
+            Ok(Some(zip)) => zip,
+            Ok(None) => fault_response(id, &Fault::new("NotFound", 404, "No function has this code now.")),
+            Err(error) => fault_response(id, &broken(id, &error)),
+        }
+    }
+
+    async fn answer(&self, head: &Parts, id: RequestId) -> Result<Value, Fault> {
+        let path = head.uri.path();
+        if head.method != Method::GET {
+            return Err(Fault::new("MethodNotAllowed", 405, "Status can only be read, with GET."));
+        }
+        match path {
+            "/health" => Ok(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })),
+            "/_mayfly/logs" => self.logs(head.uri.query().unwrap_or_default(), id).await,
+            "/_mayfly/failed-events" => {
+                let failed = self.store.read(|view| view.failed_events(FAILED_EVENTS));
+                failed.map(|failed| json!({ "failedEvents": failed })).map_err(|error| broken(id, &error))
+            }
+            _ => Err(Fault::new("NotFound", 404, format!("There is nothing at {path}."))),
+        }
+    }
+
+    async fn logs(&self, query: &str, id: RequestId) -> Result<Value, Fault> {
+        let function = query_value(query, "function")
+            .ok_or_else(|| Fault::new("InvalidParameter", 400, "Name a function: ?function=NAME"))?;
+        let number = |name: &str| match query_value(query, name) {
+            None => Ok(0),
+            Some(text) => text
+                .parse::<i64>()
+                .map_err(|_| Fault::new("InvalidParameter", 400, format!("{name} must be a whole number"))),
+        };
+        let after = number("after")?;
+        let wait = Duration::from_secs(u64::try_from(number("wait")?).unwrap_or(0)).min(WAIT);
+        let mut grew = self.store.log_grew();
+        let read = || {
+            self.store.read(|view| view.log(&function, after, RECORDS)).map_err(|error| broken(id, &error))
+        };
+        let until_one_comes = async {
+            loop {
+                grew.mark_unchanged();
+                let records = read()?;
+                // The other end of the channel lives as long as the store.
+                if !records.is_empty() || grew.changed().await.is_err() {
+                    return Ok(records);
+                }
+            }
+        };
+        let records = match tokio::time::timeout(wait, until_one_comes).await {
+            Ok(records) => records?,
+            Err(_) => read()?,
+        };
+        Ok(json!({ "records": records }))
+    }
+}
+
+fn broken(id: RequestId, error: &store::Error) -> Fault {
+    tracing::error!(%id, %error, "cannot read the status");
+    Fault::internal("InternalFailure", id)
+}
