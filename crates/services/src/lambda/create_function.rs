@@ -108,3 +108,104 @@ fn new_function(
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::{ARN, Bench, ZIP, base64};
+    use crate::object::{OBJECTS, Object, object_key};
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use model::{FunctionArn, Timestamp};
+    use serde_json::json;
+    use store::kv::SPECS;
+
+    #[tokio::test]
+    async fn a_function_is_pending_in_the_answer_and_active_at_the_next_look() {
+        let bench = Bench::new();
+        let created = bench.created().await;
+        assert_eq!(created["State"], "Pending");
+        assert_eq!(created["StateReasonCode"], "Creating");
+        assert_eq!(created.get("LastUpdateStatus"), None);
+        assert_eq!(created["FunctionArn"], ARN);
+        assert_eq!((&created["Timeout"], &created["MemorySize"]), (&json!(3), &json!(128)));
+        let found = bench.get("/2015-03-31/functions/f/configuration").await.body;
+        assert_eq!((&found["State"], &found["LastUpdateStatus"]), (&json!("Active"), &json!("Successful")));
+        assert_eq!(found["RevisionId"], created["RevisionId"]);
+        let spec = bench.lambda.store.read(|view| view.get(&SPECS, ARN)).unwrap().unwrap();
+        assert_eq!(spec.arn, FunctionArn::of("f"));
+        let app = bench.lambda.store.packages().dir(&spec.code).join("app.py");
+        assert_eq!(std::fs::read(app).unwrap(), b"x = 1");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_become_a_function_leaves_nothing() {
+        let bench = Bench::new();
+        const INVALID: &str = "InvalidParameterValueException";
+        for (changes, code, part) in [
+            (json!({"FunctionName": "a b"}), "ValidationException", "Value 'a b' at 'functionName'"),
+            (json!({"Role": null}), "ValidationException", "Value null at 'role'"),
+            (json!({"Runtime": null}), INVALID, "Runtime and Handler are mandatory"),
+            (json!({"Runtime": "nodejs22.x"}), INVALID, "python3.11"),
+            (json!({"PackageType": "Image"}), INVALID, "PackageType"),
+            (json!({"Publish": true}), INVALID, "Publish"),
+            (json!({"Code": {}}), INVALID, "provide a source"),
+            (json!({"Code": {"ImageUri": "x"}}), INVALID, "ImageUri"),
+            (json!({"Code": {"ZipFile": ""}}), INVALID, "non-empty zip"),
+            (json!({"Code": {"ZipFile": "*"}}), INVALID, "base64"),
+            (json!({"Code": {"ZipFile": base64(b"hello")}}), INVALID, "Could not unzip uploaded file. "),
+            (json!({"Code": {"ZipFile": ZIP, "S3Key": "k"}}), INVALID, "do not provide other"),
+            (json!({"Code": {"S3Bucket": "b", "S3Key": "k"}}), INVALID, "S3 Error Code: NoSuchBucket"),
+            (json!({"Tags": {"aws:x": "y"}}), INVALID, "reserved"),
+        ] {
+            bench.create(changes).await.refused(400, code, part);
+        }
+        assert_eq!(bench.zips(), 0);
+        assert!(bench.lambda.store.packages().list().unwrap().is_empty());
+        bench.created().await;
+        let again = bench.create(json!({})).await;
+        again.refused(409, "ResourceConflictException", "Function already exist: f");
+    }
+
+    #[tokio::test]
+    async fn of_two_at_once_one_is_created() {
+        let bench = Bench::new();
+        let (one, two) = tokio::join!(bench.create(json!({})), bench.create(json!({})));
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409]);
+        assert_eq!(bench.zips(), 1);
+    }
+
+    #[tokio::test]
+    async fn code_comes_from_a_bucket() {
+        let bench = Bench::new();
+        let zip = BASE64_STANDARD.decode(ZIP).unwrap();
+        let blob = bench.lambda.store.blobs().write(&zip).await.unwrap();
+        bench
+            .lambda
+            .store
+            .write(move |tx| {
+                let object = Object {
+                    blob: blob.id,
+                    len: blob.len,
+                    etag: String::new(),
+                    last_modified: Timestamp(0),
+                    headers: Default::default(),
+                    metadata: Default::default(),
+                    checksums: Default::default(),
+                };
+                tx.link(&blob)?;
+                tx.put(&OBJECTS, object_key("bucket", "code.zip"), &object)
+            })
+            .await
+            .unwrap();
+        let missing = bench.create(json!({"Code": {"S3Bucket": "bucket", "S3Key": "other"}})).await;
+        missing.refused(
+            400,
+            "InvalidParameterValueException",
+            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.",
+        );
+        let created = bench.create(json!({"Code": {"S3Bucket": "bucket", "S3Key": "code.zip"}})).await;
+        assert_eq!((created.status, &created.body["CodeSize"]), (201, &json!(zip.len())));
+    }
+}

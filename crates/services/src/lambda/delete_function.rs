@@ -36,3 +36,32 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     lambda.remove_zip(zip);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::Bench;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn everything_of_a_function_goes_with_it() {
+        let bench = Bench::new();
+        bench.created().await;
+        let permission = json!({"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"});
+        bench.send("POST", "/2015-03-31/functions/f/policy", permission).await;
+        bench.send("POST", "/2021-10-31/functions/f/url", json!({"AuthType": "NONE"})).await;
+        let event = [("x-amz-invocation-type", "Event")];
+        bench.send_with("POST", "/2015-03-31/functions/f/invocations", &event, "{}".into()).await;
+        assert_eq!(bench.lambda.store.read(|view| view.durable_events()).unwrap(), 1);
+
+        let got = bench.send_with("DELETE", "/2015-03-31/functions/f", &[], "".into()).await;
+        assert_eq!((got.status, &got.body), (204, &Value::Null));
+        assert_eq!(bench.lambda.store.read(|view| view.durable_events()).unwrap(), 0);
+        assert_eq!(bench.zips(), 0);
+        let again = bench.send_with("DELETE", "/2015-03-31/functions/f", &[], "".into()).await;
+        again.refused(404, "ResourceNotFoundException", "Function not found");
+        bench.created().await;
+        for path in ["/2015-03-31/functions/f/policy", "/2021-10-31/functions/f/url"] {
+            bench.get(path).await.refused(404, "ResourceNotFoundException", "");
+        }
+    }
+}

@@ -40,3 +40,18 @@ pub(super) async fn run(lambda: &Lambda, _call: Call) -> Result<Value, Error> {
         "AccountUsage": {"TotalCodeSize": size, "FunctionCount": count},
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::Bench;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn functions_and_their_code_are_counted() {
+        let bench = Bench::new();
+        let size = bench.created().await["CodeSize"].clone();
+        let got = bench.get("/2016-08-19/account-settings").await.body;
+        assert_eq!(got["AccountUsage"], json!({"TotalCodeSize": size, "FunctionCount": 1}));
+        assert_eq!(got["AccountLimit"]["ConcurrentExecutions"], 1000);
+    }
+}

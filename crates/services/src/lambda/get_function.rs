@@ -67,3 +67,38 @@ impl Lambda {
         Ok(Some(response))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CODE_PATH;
+    use crate::lambda::testing::{ARN, Bench, ZIP, base64};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_function_is_shown_with_a_way_to_its_code() {
+        let bench = Bench::new();
+        bench.create(json!({"Tags": {"team": "a"}})).await;
+        let got = bench.get("/2015-03-31/functions/f").await.body;
+        assert_eq!(got["Tags"], json!({"team": "a"}));
+        assert_eq!(got["Code"]["RepositoryType"], "S3");
+        assert_eq!(got.get("Concurrency"), None);
+        let location = got["Code"]["Location"].as_str().unwrap();
+        let path = location.strip_prefix("http://127.0.0.1:4566").unwrap().strip_prefix(CODE_PATH).unwrap();
+        let download = bench.lambda.code(path).unwrap().unwrap();
+        assert_eq!(base64(&download.into_body().read(1000).await.unwrap()), ZIP);
+        for path in ["f", "f/0", "g/x", ""] {
+            assert!(bench.lambda.code(path).unwrap().is_none());
+        }
+        let latest = bench.get("/2015-03-31/functions/f?Qualifier=$LATEST").await.body;
+        assert_eq!(latest["Configuration"]["FunctionArn"], format!("{ARN}:$LATEST"));
+    }
+
+    #[tokio::test]
+    async fn a_function_that_is_not_there_is_named() {
+        let bench = Bench::new();
+        for path in ["/2015-03-31/functions/f", "/2015-03-31/functions/f/configuration"] {
+            let got = bench.get(path).await;
+            got.refused(404, "ResourceNotFoundException", &format!("Function not found: {ARN}"));
+        }
+    }
+}

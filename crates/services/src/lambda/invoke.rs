@@ -151,3 +151,128 @@ fn reply(status: StatusCode, body: Bytes) -> Reply {
     }
     Reply { status, headers, body }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lambda::testing::{Bench, base64};
+    use model::FunctionError;
+
+    const PATH: &str = "/2015-03-31/functions/f/invocations";
+
+    #[tokio::test]
+    async fn a_call_gets_the_functions_answer_and_the_end_of_its_log() {
+        let bench = Bench::new();
+        bench.created().await;
+        bench.answer_with(Outcome::Succeeded("[1]".into()));
+        let got = bench.send_with("POST", PATH, &[("x-amz-log-type", "Tail")], "{}".into()).await;
+        assert_eq!((got.status, &got.body), (200, &json!([1])));
+        assert_eq!(got.header("x-amz-executed-version"), "$LATEST");
+        assert_eq!(got.header("x-amz-log-result"), base64(b"the log\n"));
+        assert_eq!(got.header("x-amz-function-error"), "");
+    }
+
+    #[tokio::test]
+    async fn a_functions_error_is_data() {
+        let bench = Bench::new();
+        bench.created().await;
+        bench.answer_with(Outcome::Failed(FunctionError::of("ValueError", "no".into())));
+        let got = bench.send_with("POST", PATH, &[], Bytes::new()).await;
+        assert_eq!((got.status, got.header("x-amz-function-error")), (200, "Unhandled"));
+        assert_eq!(got.body["errorType"], "ValueError");
+        assert_eq!(got.header("x-amz-log-result"), "");
+    }
+
+    #[tokio::test]
+    async fn an_asynchronous_call_is_on_disk_when_it_is_accepted() {
+        let bench = Bench::new();
+        bench.created().await;
+        let headers = [("x-amz-invocation-type", "Event"), ("x-amz-client-context", "eyJhIjoxfQ==")];
+        let got = bench.send_with("POST", PATH, &headers, r#"{"n":1}"#.into()).await;
+        assert_eq!(got.status, 202);
+        let bench = bench.reopen();
+        let claimed = bench.lambda.store.claim(10).unwrap();
+        assert_eq!(claimed.len(), 1);
+        assert_eq!(claimed[0].event.payload, r#"{"n":1}"#);
+        assert_eq!(claimed[0].event.client_context.as_deref(), Some(r#"{"a":1}"#));
+        assert_eq!(claimed[0].event.id.to_string(), got.header("x-amzn-requestid"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_an_event_is_refused() {
+        let bench = Bench::new();
+        bench.created().await;
+        let big = format!("\"{}\"", "a".repeat(limits::ASYNC_PAYLOAD - 1));
+        let bigger = format!("\"{}\"", "a".repeat(limits::SYNC_PAYLOAD - 1));
+        let content = "InvalidRequestContentException";
+        let context = "a".repeat(3_584);
+        for (path, headers, body, status, code, part) in [
+            (PATH, vec![], "{".into(), 400, content, "Could not parse request body into json"),
+            (PATH, vec![], "{} x".into(), 400, content, "json"),
+            (PATH, vec![], Bytes::from_static(b"\"\xff\""), 400, content, "utf-8"),
+            (PATH, vec![("x-amz-invocation-type", "Event")], "nope".into(), 400, content, "json"),
+            (
+                PATH,
+                vec![("x-amz-invocation-type", "Event")],
+                big.into(),
+                413,
+                "RequestTooLargeException",
+                "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)",
+            ),
+            (PATH, vec![], bigger.into(), 413, "RequestTooLargeException", "6291456 bytes"),
+            (
+                PATH,
+                vec![("x-amz-invocation-type", "Later")],
+                "{}".into(),
+                400,
+                "ValidationException",
+                "Later",
+            ),
+            (PATH, vec![("x-amz-client-context", "e30")], "{}".into(), 400, content, "Base64"),
+            (
+                PATH,
+                vec![("x-amz-client-context", context.as_str())],
+                "{}".into(),
+                400,
+                "InvalidParameterValueException",
+                "3583",
+            ),
+            (
+                "/2015-03-31/functions/f/invocations?Qualifier=7",
+                vec![],
+                "{}".into(),
+                404,
+                "ResourceNotFoundException",
+                "function:f:7",
+            ),
+            (
+                "/2015-03-31/functions/g/invocations",
+                vec![("x-amz-invocation-type", "Event")],
+                "{}".into(),
+                404,
+                "ResourceNotFoundException",
+                "function:g",
+            ),
+        ] {
+            let got = bench.send_with("POST", path, &headers, body).await;
+            got.refused(status, code, part);
+        }
+        assert_eq!(bench.lambda.store.read(|view| view.durable_events()).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_runs_nothing_and_a_full_lane_says_so() {
+        let bench = Bench::new();
+        bench.created().await;
+        let got = bench.send_with("POST", PATH, &[("x-amz-invocation-type", "DryRun")], "{}".into()).await;
+        assert_eq!(got.status, 204);
+        let event =
+            || Event::new(model::FunctionArn::of("f"), Source::Invoke, model::Timestamp(0), "{}".into());
+        let waiting: Vec<_> =
+            (0..limits::SYNC_LANE).map(|_| bench.lambda.store.sync_lane().submit(event()).unwrap()).collect();
+        let got = bench.send_with("POST", PATH, &[], "{}".into()).await;
+        got.refused(429, "TooManyRequestsException", "Rate Exceeded.");
+        assert_eq!(got.body["Reason"], "ConcurrentInvocationLimitExceeded");
+        drop(waiting);
+    }
+}

@@ -50,3 +50,51 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
     let function_url_configs = found.iter().map(|(id, config)| lambda.show_url(id, config, true)).collect();
     Ok(Output { function_url_configs })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::{ARN, Bench};
+    use serde_json::json;
+
+    const PATH: &str = "/2021-10-31/functions/f/url";
+
+    #[tokio::test]
+    async fn a_function_has_one_url_from_create_to_delete() {
+        let bench = Bench::new();
+        bench.created().await;
+        bench.get(PATH).await.refused(404, "ResourceNotFoundException", "does not exist");
+        let created = bench.send("POST", PATH, json!({"AuthType": "NONE", "InvokeMode": "BUFFERED"})).await;
+        assert_eq!((created.status, &created.body["FunctionArn"]), (201, &json!(ARN)));
+        let url = created.body["FunctionUrl"].as_str().unwrap();
+        let id = url.strip_prefix("http://127.0.0.1:4566/lambda-url/").unwrap().strip_suffix('/').unwrap();
+        assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
+        let again = bench.send("POST", PATH, json!({"AuthType": "NONE"})).await;
+        again.refused(409, "ResourceConflictException", "FunctionUrlConfig exists");
+        let updated = bench.send("PUT", PATH, json!({"AuthType": "AWS_IAM"})).await;
+        assert_eq!(
+            (&updated.body["AuthType"], &updated.body["FunctionUrl"]),
+            (&json!("AWS_IAM"), &json!(url))
+        );
+        let listed = bench.get("/2021-10-31/functions/f/urls").await.body;
+        assert_eq!(listed["FunctionUrlConfigs"], json!([updated.body]));
+        assert_eq!(bench.send_with("DELETE", PATH, &[], "".into()).await.status, 204);
+        bench.get(PATH).await.refused(404, "ResourceNotFoundException", "");
+        let listed = bench.get("/2021-10-31/functions/f/urls").await.body;
+        assert_eq!(listed["FunctionUrlConfigs"], json!([]));
+    }
+
+    #[tokio::test]
+    async fn what_a_url_cannot_do_is_refused_by_name() {
+        let bench = Bench::new();
+        bench.created().await;
+        let invalid = "InvalidParameterValueException";
+        for (input, code, part) in [
+            (json!({}), "ValidationException", "'authType'"),
+            (json!({"AuthType": "BASIC"}), "ValidationException", "[NONE, AWS_IAM]"),
+            (json!({"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}), invalid, "InvokeMode"),
+            (json!({"AuthType": "NONE", "Cors": {"AllowOrigins": ["*"]}}), invalid, "Cors"),
+        ] {
+            bench.send("POST", PATH, input).await.refused(400, code, part);
+        }
+    }
+}

@@ -87,3 +87,41 @@ fn read_marker(marker: &str) -> Result<String, Error> {
         .filter(|arn| arn.starts_with(FunctionArn::of("").as_str()))
         .ok_or_else(|| invalid("Invalid Marker: use the NextMarker of the page before.").into())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::Bench;
+    use serde_json::{Value, json};
+
+    fn names(page: &Value) -> Vec<&str> {
+        page["Functions"].as_array().unwrap().iter().map(|f| f["FunctionName"].as_str().unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn functions_come_in_pages() {
+        let bench = Bench::new();
+        for name in ["c", "a", "b"] {
+            bench.create(json!({"FunctionName": name})).await;
+        }
+        let first = bench.get("/2015-03-31/functions?MaxItems=2").await.body;
+        assert_eq!(names(&first), ["a", "b"]);
+        let marker = first["NextMarker"].as_str().unwrap();
+        let second = bench.get(&format!("/2015-03-31/functions/?MaxItems=2&Marker={marker}")).await.body;
+        assert_eq!((names(&second), second.get("NextMarker")), (vec!["c"], None));
+        let all = bench.get("/2015-03-31/functions?FunctionVersion=ALL").await.body;
+        assert!(all["Functions"][0]["FunctionArn"].as_str().unwrap().ends_with(":function:a:$LATEST"));
+    }
+
+    #[tokio::test]
+    async fn bad_pages_are_refused() {
+        let bench = Bench::new();
+        for (query, code) in [
+            ("MaxItems=0", "ValidationException"),
+            ("MaxItems=10001", "ValidationException"),
+            ("FunctionVersion=1", "ValidationException"),
+            ("Marker=x", "InvalidParameterValueException"),
+        ] {
+            bench.get(&format!("/2015-03-31/functions?{query}")).await.refused(400, code, "");
+        }
+    }
+}

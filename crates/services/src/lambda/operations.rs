@@ -391,3 +391,18 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         json!(200, update_function_url_config),
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lambda::testing::Bench;
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn every_operation_stands_once_and_a_missing_one_says_its_name() {
+        let names: BTreeSet<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
+        assert_eq!(names.len(), OPERATIONS.len());
+        let got = Bench::new().get("/2015-03-31/functions/f/versions").await;
+        got.refused(501, "NotImplemented", "ListVersionsByFunction");
+    }
+}

@@ -38,3 +38,71 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::{ARN, Bench};
+    use serde_json::{Value, json};
+
+    const PATH: &str = "/2015-03-31/functions/f/policy";
+
+    #[tokio::test]
+    async fn permissions_are_added_shown_and_removed() {
+        let bench = Bench::new();
+        bench.created().await;
+        bench.get(PATH).await.refused(404, "ResourceNotFoundException", "does not exist");
+        let input = json!({
+            "StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com",
+            "SourceArn": "arn:aws:s3:::uploads", "SourceAccount": "000000000000",
+        });
+        let added = bench.send("POST", PATH, input.clone()).await;
+        assert_eq!(added.status, 201);
+        let statement: Value = serde_json::from_str(added.body["Statement"].as_str().unwrap()).unwrap();
+        let expected = json!({
+            "Sid": "s3", "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "lambda:InvokeFunction", "Resource": ARN,
+            "Condition": {
+                "StringEquals": {"AWS:SourceAccount": "000000000000"},
+                "ArnLike": {"AWS:SourceArn": "arn:aws:s3:::uploads"},
+            },
+        });
+        assert_eq!(statement, expected);
+        bench.send("POST", PATH, input).await.refused(409, "ResourceConflictException", "(s3)");
+        let input = json!({"StatementId": "account", "Action": "lambda:*", "Principal": "123456789012"});
+        bench.send("POST", PATH, input).await;
+        let shown = bench.get(PATH).await.body;
+        let policy: Value = serde_json::from_str(shown["Policy"].as_str().unwrap()).unwrap();
+        assert_eq!((&policy["Id"], &policy["Statement"][0]), (&json!("default"), &expected));
+        assert_eq!(policy["Statement"][1]["Principal"], json!({"AWS": "arn:aws:iam::123456789012:root"}));
+
+        let bench = &bench;
+        let delete = |path: String| async move { bench.send_with("DELETE", &path, &[], "".into()).await };
+        let stale = delete(format!("{PATH}/s3?RevisionId=x")).await;
+        stale.refused(412, "PreconditionFailedException", "GetPolicy");
+        for sid in ["s3", "account"] {
+            assert_eq!(delete(format!("{PATH}/{sid}")).await.status, 204);
+        }
+        delete(format!("{PATH}/s3")).await.refused(404, "ResourceNotFoundException", "");
+        bench.get(PATH).await.refused(404, "ResourceNotFoundException", "");
+    }
+
+    #[tokio::test]
+    async fn statements_that_make_no_sense_are_refused() {
+        let bench = Bench::new();
+        bench.created().await;
+        for (member, value, code) in [
+            ("StatementId", json!("a b"), "ValidationException"),
+            ("Action", json!("s3:GetObject"), "ValidationException"),
+            ("Principal", json!("somebody"), "InvalidParameterValueException"),
+            ("SourceArn", json!("bucket"), "ValidationException"),
+            ("SourceAccount", json!("1"), "ValidationException"),
+            ("FunctionUrlAuthType", json!("ANY"), "ValidationException"),
+            ("Principal", Value::Null, "ValidationException"),
+        ] {
+            let mut input = json!({"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"});
+            input[member] = value;
+            bench.send("POST", PATH, input).await.refused(400, code, "");
+        }
+        bench.get(PATH).await.refused(404, "ResourceNotFoundException", "");
+    }
+}

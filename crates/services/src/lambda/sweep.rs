@@ -59,3 +59,26 @@ impl Lambda {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::{Bench, OTHER_ZIP};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn packages_follow_their_functions_at_the_next_start() {
+        let bench = Bench::new();
+        bench.created().await;
+        let first = bench.lambda.store.packages().list().unwrap();
+        bench.send("PUT", "/2015-03-31/functions/f/code", json!({"ZipFile": OTHER_ZIP})).await;
+        assert_eq!(bench.lambda.store.packages().list().unwrap().len(), 2);
+        let bench = bench.reopen();
+        bench.lambda.sweep().await.unwrap();
+        let kept = bench.lambda.store.packages().list().unwrap();
+        assert_eq!(kept.len(), 1);
+        assert_ne!(kept, first);
+        bench.lambda.store.packages().remove(&kept[0]).unwrap();
+        bench.lambda.sweep().await.unwrap();
+        assert_eq!(bench.lambda.store.packages().list().unwrap(), kept);
+    }
+}

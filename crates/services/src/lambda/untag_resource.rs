@@ -27,3 +27,26 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::Bench;
+    use serde_json::json;
+
+    const PATH: &str = "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af";
+
+    #[tokio::test]
+    async fn tags_come_and_go() {
+        let bench = Bench::new();
+        bench.created().await;
+        let got = bench.send("POST", PATH, json!({"Tags": {"a": "1", "b": "2", "c": "3"}})).await;
+        assert_eq!(got.status, 204);
+        let path = format!("{PATH}?tagKeys=a&tagKeys=b");
+        assert_eq!(bench.send_with("DELETE", &path, &[], "".into()).await.status, 204);
+        assert_eq!(bench.get(PATH).await.body, json!({"Tags": {"c": "3"}}));
+        let many: std::collections::BTreeMap<_, _> = (0..51).map(|n| (n.to_string(), "")).collect();
+        let got = bench.send("POST", PATH, json!({"Tags": many})).await;
+        got.refused(400, "InvalidParameterValueException", "tag limit");
+        bench.get("/2017-03-31/tags/f").await.refused(400, "ValidationException", "'resource'");
+    }
+}

@@ -62,3 +62,50 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     lambda.remove_zip(unused);
     updated.map(|(shown, _)| shown)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::{Bench, OTHER_ZIP, ZIP, base64};
+    use serde_json::json;
+
+    const PATH: &str = "/2015-03-31/functions/f/code";
+
+    #[tokio::test]
+    async fn code_is_replaced_and_the_old_zip_goes() {
+        let bench = Bench::new();
+        let created = bench.created().await;
+        let got =
+            bench.send("PUT", PATH, json!({"ZipFile": OTHER_ZIP, "RevisionId": created["RevisionId"]})).await;
+        assert_eq!((got.status, &got.body["LastUpdateStatus"]), (200, &json!("InProgress")));
+        assert_ne!(got.body["CodeSha256"], created["CodeSha256"]);
+        assert_ne!(got.body["RevisionId"], created["RevisionId"]);
+        assert_eq!(bench.zips(), 1);
+        bench.send("PUT", PATH, json!({"ZipFile": OTHER_ZIP})).await;
+        assert_eq!(bench.zips(), 1);
+        let found = bench.get("/2015-03-31/functions/f/configuration").await.body;
+        assert_eq!(found["LastUpdateStatus"], "Successful");
+        assert_eq!(found["CodeSha256"], got.body["CodeSha256"]);
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_and_a_refusal_change_nothing() {
+        let bench = Bench::new();
+        let created = bench.created().await;
+        let dry = bench.send("PUT", PATH, json!({"ZipFile": OTHER_ZIP, "DryRun": true})).await;
+        assert_eq!(dry.status, 200);
+        assert_ne!(dry.body["CodeSha256"], created["CodeSha256"]);
+        let invalid = "InvalidParameterValueException";
+        for (input, status, code, part) in [
+            (json!({"ZipFile": base64(b"no zip")}), 400, invalid, "Could not unzip"),
+            (json!({}), 400, invalid, "source"),
+            (json!({"ZipFile": ZIP, "Publish": true}), 400, invalid, "Publish"),
+            (json!({"ZipFile": ZIP, "Architectures": ["sparc"]}), 400, invalid, "Architectures"),
+            (json!({"ZipFile": ZIP, "RevisionId": "old"}), 412, "PreconditionFailedException", "Revision Id"),
+        ] {
+            bench.send("PUT", PATH, input).await.refused(status, code, part);
+        }
+        let found = bench.get("/2015-03-31/functions/f/configuration").await.body;
+        assert_eq!(found["RevisionId"], created["RevisionId"]);
+        assert_eq!(bench.zips(), 1);
+    }
+}

@@ -36,3 +36,42 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         })
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lambda::testing::{ARN, Bench};
+    use serde_json::json;
+    use store::kv::SPECS;
+
+    const PATH: &str = "/2015-03-31/functions/f/configuration";
+
+    #[tokio::test]
+    async fn settings_change_and_the_rest_stays() {
+        let bench = Bench::new();
+        bench.create(json!({"Environment": {"Variables": {"AB": "1"}}, "Description": "old"})).await;
+        let input = json!({"Timeout": 60, "MemorySize": 512, "Description": "new", "Layers": []});
+        let got = bench.send("PUT", PATH, input).await;
+        assert_eq!((got.status, &got.body["LastUpdateStatus"]), (200, &json!("InProgress")));
+        let found = bench.get(PATH).await.body;
+        assert_eq!(found["Environment"], json!({"Variables": {"AB": "1"}}));
+        assert_eq!((&found["Description"], &found["Timeout"]), (&json!("new"), &json!(60)));
+        let spec = bench.lambda.store.read(|view| view.get(&SPECS, ARN)).unwrap().unwrap();
+        assert_eq!((spec.timeout_s, spec.memory_mb), (60, 512));
+        bench.send("PUT", PATH, json!({"Environment": {}})).await;
+        assert_eq!(bench.get(PATH).await.body.get("Environment"), None);
+    }
+
+    #[tokio::test]
+    async fn a_revision_is_good_for_one_change() {
+        let bench = Bench::new();
+        let revision = bench.created().await["RevisionId"].clone();
+        let input = json!({"Timeout": 60, "RevisionId": revision});
+        assert_eq!(bench.send("PUT", PATH, input.clone()).await.status, 200);
+        let got = bench.send("PUT", PATH, input).await;
+        got.refused(412, "PreconditionFailedException", "GetFunction/GetAlias");
+        let got = bench.send("PUT", PATH, json!({"Timeout": 901})).await;
+        got.refused(400, "ValidationException", "'timeout'");
+        let got = bench.send("PUT", PATH, json!({"ImageConfig": {"Command": ["x"]}})).await;
+        got.refused(400, "InvalidParameterValueException", "ImageConfig");
+    }
+}
