@@ -124,6 +124,8 @@ def test_answers(puppet):
     assert headers.get_all("set-cookie") == ["a=1", "b=2; Secure"]
     status, headers, body = puppet.puppet({"some": "thing"})
     assert (status, headers["content-type"], json.loads(body)) == (200, "application/json", {"some": "thing"})
+    status, _, body = puppet.puppet("just text")
+    assert (status, body) == (200, b'"just text"')
     status, _, body = puppet.puppet({"statusCode": 204})
     assert (status, body) == (204, b"")
 

@@ -52,7 +52,7 @@ impl Lambda {
     pub(super) async fn stage(&self, operation: &str, code: Code) -> Result<Staged, Error> {
         refuse(operation, &code.rest)?;
         let staged = match (code.zip_file, code.bucket, code.key) {
-            (Some(zip), None, None) => self.take_from_request(operation, &zip).await?,
+            (Some(zip), None, None) => self.take_from_request(operation, zip).await?,
             (None, Some(bucket), Some(key)) => self.take_from_bucket(&bucket, &key).await?,
             (None, _, _) => return Err(invalid("Please provide a source for function code.").into()),
             (Some(_), _, _) => {
@@ -72,9 +72,14 @@ impl Lambda {
         }
     }
 
-    async fn take_from_request(&self, operation: &str, zip: &str) -> Result<Staged, Error> {
-        let bytes = BASE64_STANDARD
-            .decode(zip)
+    async fn take_from_request(&self, operation: &str, zip: String) -> Result<Staged, Error> {
+        // Long enough work, for a large zip, to keep other requests of this thread waiting.
+        let decoded = tokio::task::spawn_blocking(move || {
+            BASE64_STANDARD.decode(zip).map(|bytes| (code_id(Sha256::digest(&bytes)), bytes))
+        });
+        let (id, bytes) = decoded
+            .await
+            .map_err(|_| store::Error::Closed)?
             .map_err(|error| invalid(format!("ZipFile cannot be read as base64: {error}.")))?;
         if bytes.is_empty() {
             return Err(invalid("Uploaded file must be a non-empty zip").into());
@@ -87,7 +92,6 @@ impl Lambda {
             );
             return Err(Fault::new("RequestTooLargeException", 413, message).into());
         }
-        let id = code_id(Sha256::digest(&bytes));
         Ok(Staged { id, zip: self.store.blobs().write(&bytes).await? })
     }
 

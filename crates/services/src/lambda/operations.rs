@@ -405,4 +405,12 @@ mod tests {
         let got = Bench::new().get("/2015-03-31/functions/f/versions").await;
         got.refused(501, "NotImplemented", "ListVersionsByFunction");
     }
+
+    #[test]
+    fn the_page_for_users_lists_what_is_supported() {
+        let page = include_str!("../../../../docs/lambda.md");
+        for operation in OPERATIONS.iter().filter(|operation| operation.run.is_some()) {
+            assert!(page.contains(operation.name), "{} is not in docs/lambda.md", operation.name);
+        }
+    }
 }

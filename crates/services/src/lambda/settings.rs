@@ -77,7 +77,7 @@ const RESERVED: &[&str] = &[
     "LAMBDA_TASK_ROOT",
 ];
 
-/// Every runtime that AWS has or had; what is not among them is a mistake rather than a wish.
+/// How the names of AWS's runtimes begin: another one is a mistake rather than a wish.
 const KNOWN: &[&str] = &["nodejs", "java", "python", "dotnet", "go1.x", "ruby", "provided"];
 
 impl Settings {

@@ -32,12 +32,8 @@ struct Answer {
 pub(super) fn response(payload: &Bytes) -> Result<Response, String> {
     let value: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     if value.get("statusCode").is_none() {
-        // Lambda infers the rest: the whole answer is the body, and JSON. A string is its own text.
-        let body = match value {
-            Value::String(text) => Bytes::from(text),
-            _ => payload.clone(),
-        };
-        let mut response = Response::new(Body::from(body));
+        // Lambda infers the rest: the whole answer is the body, as the JSON that it is, a string in its quotes.
+        let mut response = Response::new(Body::from(payload.clone()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         return Ok(response);
     }
@@ -118,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bare_answer_is_the_body() {
-        assert_eq!(answer_of(json!("hello")).await.unwrap().2, "hello");
+        assert_eq!(answer_of(json!("hello")).await.unwrap().2, "\"hello\"");
         let (status, headers, body) = answer_of(json!({"a": 1})).await.unwrap();
         assert_eq!((status, &body[..]), (200, &b"{\"a\":1}"[..]));
         assert_eq!(headers, [("content-type".to_owned(), "application/json".to_owned())]);
