@@ -3,12 +3,13 @@
 import base64
 import json
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import make_function
 from inside import SOURCE
-from mayfly_process import wait_for
+from mayfly_process import ROOT, wait_for
 
 # One function that does what its event says; each event has a process of its own all the same.
 DOES = '''
@@ -154,8 +155,9 @@ def test_the_environment(does):
 def test_the_host_is_out_of_sight(does, server):
     # Pid 1 is the platform's, and hidden.
     assert does("processes")["value"] == [2]
-    for path in (str(server.data_dir), "/root", "/etc/ssh", "/var/log", "/sys/fs/cgroup"):
+    for path in (str(server.data_dir), str(ROOT), "/root/.ssh", "/etc/ssh", "/var/log", "/sys/fs/cgroup"):
         error = does("read", path=path)["value"]
+        assert isinstance(error, dict), f"{path} shows {error}"
         assert error["errorType"] in ("FileNotFoundError", "PermissionError"), path
     for path in ("/var/task/x", "/usr/x", "/x", "/proc/sys/kernel/hostname"):
         assert does("write", path=path)["value"]["errorType"] in ("OSError", "PermissionError"), path
@@ -195,7 +197,7 @@ def test_a_long_log_is_kept_whole(does, server):
 )
 def test_code_that_cannot_be_loaded(server, files, handler, type, message):
     client = server.client("lambda")
-    name = "load-" + re.sub(r"\W", "_", f"{type}-{handler}-{len(str(files))}")
+    name = f"load-{uuid.uuid4().hex}"
     make_function(client, name, files, Handler=handler)
     answer = client.invoke(FunctionName=name)
     value = json.loads(answer["Payload"].read())
