@@ -1,6 +1,9 @@
 """Nothing accepted is lost: the server is killed at the worst moments and started again."""
 
 import json
+import os
+import signal
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -78,6 +81,20 @@ def test_killed_while_a_function_runs(watched):
     watched.start()
     assert not results(watched, "ended/")
     wait_for(lambda: "0-3" in results(watched, "ended/"), 20, "the function to run again")
+
+
+def test_without_its_launcher_the_server_ends_and_says_so(watched):
+    """No sandbox can be made any more, so whoever supervises the server has to start it again."""
+    children = Path(f"/proc/{watched.pid}/task/{watched.pid}/children").read_text().split()
+    (launcher,) = [pid for pid in children if b"sandbox-launcher" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    watched.client("s3").put_object(Bucket="uploads", Key="0-1", Body=b"x")
+    os.kill(int(launcher), signal.SIGKILL)
+    wait_for(lambda: not watched.running(), 20, "the server to end")
+    assert watched.process.returncode == 1
+    assert "the process that creates sandboxes is gone" in watched.read_log()
+    watched.expect_log("a run failed")
+    watched.start()
+    wait_for(lambda: "0-1" in results(watched, "ended/"), 20, "the function to run")
 
 
 def test_a_stop_hands_work_back(watched):

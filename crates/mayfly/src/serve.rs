@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::front::Front;
 use crate::status::Status;
 use crate::{LAUNCHER_ROLE, cli, config, machine};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use model::{Clock, FunctionArn, REGION, SystemClock};
 use sandbox::{Interpreters, Launcher, LauncherConfig, Sandbox};
 use scheduler::housekeeping::{self, Retention};
@@ -53,7 +53,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Store::open(&config.data_dir, clock.clone()).context("cannot open the data directory")?;
     let interpreters = find_interpreters(&config);
-    let sandbox = connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?;
+    let sandbox = Arc::new(connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?);
     let features = sandbox.features().clone();
 
     let endpoint = Endpoint::default();
@@ -76,7 +76,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         environment: function_environment(),
         inside: inside(front.clone(), clock.clone()),
     };
-    let scheduler = Scheduler::new(store.clone(), Arc::new(sandbox), settings)
+    let scheduler = Scheduler::new(store.clone(), sandbox.clone(), settings)
         .context("the store has a scheduler already")?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; choose another address with --listen", config.listen)
@@ -101,7 +101,13 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         )),
     ];
     print_banner(&config, address, &interpreters, &features);
-    wait_for_signal().await?;
+    tokio::select! {
+        signal = wait_for_signal() => signal?,
+        () = sandbox.launcher_gone() => {
+            // Nothing can be run any more. What was accepted waits on disk for the next start.
+            bail!("the process that creates sandboxes is gone; start the server again");
+        }
+    }
     println!("stopping: work under way has {} s to finish", config.grace_s);
     stop.send_replace(true);
     let stopped = async {

@@ -23,6 +23,12 @@ pub const ZIP_INLINE: usize = 50 * MB;
 /// The largest request body outside S3: a 50 MB zip in base64, and room for the rest of the JSON.
 pub const REQUEST_BODY: usize = ZIP_INLINE / 3 * 4 + MB;
 
+/// How long the body of a request outside S3 may take to arrive.
+pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(300);
+
+/// How many requests whose bodies may be larger than an event are served at one time.
+pub const LARGE_BODIES: usize = 8;
+
 /// The largest package after unpacking, in bytes (250 MB).
 pub const PACKAGE_UNPACKED: u64 = 250 * MB as u64;
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
+use model::limits;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -40,7 +41,7 @@ impl Body {
         Body(body.map_err(Into::into).boxed_unsync())
     }
 
-    /// Reads all of it, at most `limit` bytes.
+    /// Reads all of it: at most `limit` bytes, within [`limits::REQUEST_BODY_TIME`].
     ///
     /// # Errors
     /// [`ReadError::TooLong`] as soon as the limit is passed, or [`ReadError::Broken`].
@@ -48,10 +49,14 @@ impl Body {
         if self.size_hint().lower() > limit as u64 {
             return Err(ReadError::TooLong(limit));
         }
-        match Limited::new(self, limit).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ReadError::TooLong(limit)),
-            Err(error) => Err(ReadError::Broken(error)),
+        let reading = Limited::new(self, limit).collect();
+        match tokio::time::timeout(limits::REQUEST_BODY_TIME, reading).await {
+            Err(_) => Err(ReadError::Broken("it did not arrive in time".into())),
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(ReadError::TooLong(limit))
+            }
+            Ok(Err(error)) => Err(ReadError::Broken(error)),
         }
     }
 }

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Runs one operation on the state `S` of its service.
 pub type Run<S> = fn(Arc<S>, Call) -> BoxFuture<'static, Result<Reply, Fault>>;
@@ -194,6 +195,11 @@ async fn run<S>(
     request: Request,
 ) -> Result<Reply, Fault> {
     let Some(run) = operation.run else { return Err(Fault::not_implemented(operation.name)) };
+    let _room = match operation.body_limit > limits::SYNC_PAYLOAD {
+        // The semaphore is never closed.
+        true => LARGE_BODIES.acquire().await.ok(),
+        false => None,
+    };
     let body = request.body.read(operation.body_limit).await.map_err(|error| match error {
         ReadError::TooLong(limit) => Fault::new(
             "RequestTooLargeException",
@@ -215,6 +221,9 @@ async fn run<S>(
     };
     run(state, call).await
 }
+
+/// Requests with very large bodies that are served at one time: each is held in memory more than once.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(limits::LARGE_BODIES);
 
 type Match<'t, S> = (&'t Operation<S>, Vec<(&'static str, String)>);
 

@@ -73,6 +73,13 @@ impl Sandbox {
         &self.config.interpreters
     }
 
+    /// Returns when the launcher is gone: no job can be run any more, and a new server has to be started.
+    pub async fn launcher_gone(&self) {
+        // The launcher says nothing on this socket after the start, so the only thing to read is its end. An
+        // error means the same.
+        let _ = self.control.readable().await;
+    }
+
     /// Runs one job in a fresh process and reports its outcome. If the future is dropped, the process is killed and
     /// everything of it removed. A process may outlive its report by the few milliseconds that its removal takes; at
     /// a time limit, it has gone when the report comes.
