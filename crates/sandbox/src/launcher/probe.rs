@@ -24,19 +24,23 @@ pub(super) fn namespaces() -> io::Result<bool> {
         });
         process::exit(made.err().and_then(|error| error.raw_os_error()).unwrap_or(0));
     })?;
-    // The prober's child is a child of this process.
-    let mut proc = true;
+    // The prober's child is a child of this process. The two may end in either order.
+    let (mut made, mut proc) = (false, None);
     loop {
         match waitpid(None, None)? {
-            WaitStatus::Exited(pid, 0) if pid == prober => break,
+            WaitStatus::Exited(pid, 0) if pid == prober => made = true,
             WaitStatus::Exited(pid, error) if pid == prober => {
                 return Err(io::Error::from_raw_os_error(error));
             }
-            WaitStatus::Exited(_, NO_PROC) => proc = false,
+            WaitStatus::Signaled(pid, ..) if pid == prober => return Err(io::ErrorKind::Interrupted.into()),
+            WaitStatus::Exited(_, status) => proc = Some(status != NO_PROC),
+            WaitStatus::Signaled(..) => proc = Some(false),
             _ => {}
         }
+        if made && let Some(proc) = proc {
+            return Ok(proc);
+        }
     }
-    Ok(proc)
 }
 
 /// Whether system calls can be filtered.
