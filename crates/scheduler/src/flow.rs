@@ -15,6 +15,7 @@ use store::kv::SPECS;
 use store::queue::{Answer, Lease, Waiting};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// How many durable events are claimed at a time.
 const CLAIMED: usize = 32;
@@ -113,7 +114,7 @@ impl Scheduler {
         let mut durable: Option<Prepared> = None;
         let mut claimed = VecDeque::new();
         // When to look at the durable lane: it may hold events from before this start.
-        let mut look = Some(Duration::ZERO);
+        let mut look = Some(Instant::now());
         loop {
             load.mark_unchanged();
             if called.is_none()
@@ -121,7 +122,8 @@ impl Scheduler {
             {
                 called = flow.prepare(Work::Called(waiting)).await;
             }
-            if durable.is_none() && claimed.is_empty() && look == Some(Duration::ZERO) {
+            let due = look.is_some_and(|at| at <= Instant::now());
+            if durable.is_none() && claimed.is_empty() && due {
                 (claimed, look) = flow.claim();
             }
             if durable.is_none()
@@ -142,8 +144,8 @@ impl Scheduler {
                 Some(waiting) = self.waiting.recv(), if called.is_none() => {
                     called = flow.prepare(Work::Called(waiting)).await;
                 }
-                () = flow.store.events_changed() => look = Some(Duration::ZERO),
-                () = sleep(look), if durable.is_none() => look = Some(Duration::ZERO),
+                () = flow.store.events_changed() => look = Some(Instant::now()),
+                () = sleep_until(look), if durable.is_none() => {}
                 _ = load.changed() => {}
                 Some(_) = running.join_next() => {}
                 () = stopped(&mut stop) => break,
@@ -164,24 +166,25 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn sleep(time: Option<Duration>) {
+async fn sleep_until(time: Option<Instant>) {
     match time {
-        Some(time) => tokio::time::sleep(time).await,
+        Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
 
 impl Flow {
     /// Claims what is due, and says when to look again.
-    fn claim(&self) -> (VecDeque<Lease>, Option<Duration>) {
+    fn claim(&self) -> (VecDeque<Lease>, Option<Instant>) {
         let claimed = self.store.claim(CLAIMED).and_then(|leases| {
             // While there was something, there may be more.
             let due = if leases.is_empty() { self.store.next_due()? } else { Some(Timestamp(0)) };
-            Ok((leases.into(), due.map(|due| due.since(self.store.now()))))
+            let at = due.map(|due| Instant::now() + due.since(self.store.now()));
+            Ok((leases.into(), at))
         });
         claimed.unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read the queue of events");
-            (VecDeque::new(), Some(STORE_PAUSE))
+            (VecDeque::new(), Some(Instant::now() + STORE_PAUSE))
         })
     }
 

@@ -169,6 +169,21 @@ async fn durable_events_run_and_are_forgotten_or_retried_and_kept_as_failed() {
 }
 
 #[tokio::test]
+async fn a_retry_comes_in_its_time_while_calls_keep_coming() {
+    let setup = setup(Script::default(), WIDE).await;
+    submit(&setup.store, "fail").await;
+    let store = setup.store.clone();
+    let calling = tokio::spawn(async move {
+        loop {
+            store.sync_lane().submit(event(&store, "ok")).unwrap().answer().await.unwrap();
+        }
+    });
+    eventually("the event is given up", || setup.durable() == 0).await;
+    calling.abort();
+    assert_eq!(setup.ran().iter().filter(|ran| *ran == "fail").count(), 3);
+}
+
+#[tokio::test]
 async fn a_fault_of_the_platform_costs_no_attempt_and_tells_the_caller() {
     let setup = setup(Script::default(), WIDE).await;
     let ticket = setup.store.sync_lane().submit(event(&setup.store, "platform")).unwrap();
