@@ -1,20 +1,19 @@
 //! The life of an event: claim, place, run, settle.
 
+use crate::Settings;
+use crate::dispatch::Runner;
 use crate::journal::Journal;
-use crate::place::{Capacity, Load};
+use crate::place::Load;
 use crate::settle::{self, Settlement};
-use async_trait::async_trait;
-use model::{Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, StartKind, Timestamp};
+use model::{Event, FunctionError, FunctionSpec, Metering, Outcome, StartKind, Timestamp};
 use sandbox::{Hooks, Job, Report};
-use std::collections::{BTreeMap, VecDeque};
-use std::net::TcpListener;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::kv::SPECS;
 use store::queue::{Answer, Lease, Waiting};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How many durable events are claimed at a time.
@@ -26,56 +25,16 @@ const LINES_WAITING: usize = 4_096;
 /// How long to wait before looking at the durable lane again after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What runs a job: the sandbox, or a stand-in for tests of the scheduler.
-#[async_trait]
-pub trait Runner: Send + Sync + 'static {
-    /// Runs one job in a fresh process.
-    ///
-    /// # Errors
-    /// The platform's own faults only.
-    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error>;
-}
-
-#[async_trait]
-impl Runner for sandbox::Sandbox {
-    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error> {
-        sandbox::Sandbox::run(self, job, hooks).await
-    }
-}
-
-/// Serves the platform's APIs to a function through the socket in its sandbox, until the sender is dropped.
-pub type Inside = Arc<dyn Fn(&FunctionArn, TcpListener) -> watch::Sender<bool> + Send + Sync>;
-
-/// What the scheduler is told at start.
-#[derive(Clone)]
-pub struct Settings {
-    /// The room of this machine.
-    pub capacity: Capacity,
-    /// How long after its first failure an asynchronous event is tried again; twice that after the second.
-    pub retry_delay: Duration,
-    /// How long running events may take to finish when the server stops.
-    pub grace: Duration,
-    /// Variables that every function gets, such as the endpoint of the platform.
-    pub environment: BTreeMap<String, String>,
-    /// Serves the platform to functions.
-    pub inside: Inside,
-}
-
-/// Moves events from the lanes to processes and settles what comes of them.
-pub struct Scheduler {
-    flow: Arc<Flow>,
-    waiting: mpsc::Receiver<Waiting>,
-}
-
-struct Flow {
-    store: Store,
-    runner: Arc<dyn Runner>,
-    settings: Settings,
-    load: watch::Sender<Load>,
+/// What every step needs.
+pub(crate) struct Flow {
+    pub(crate) store: Store,
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) settings: Settings,
+    pub(crate) load: watch::Sender<Load>,
 }
 
 /// An event that was taken from its lane, with what its lane wants back.
-enum Work {
+pub(crate) enum Work {
     Called(Waiting),
     Durable(Lease),
 }
@@ -90,92 +49,11 @@ impl Work {
 }
 
 /// An event and the function it is for.
-type Prepared = (Work, Arc<FunctionSpec>);
-
-impl Scheduler {
-    /// A scheduler for the events of `store`; `None` if the store has one already.
-    pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings) -> Option<Self> {
-        let waiting = store.sync_lane().take_receiver()?;
-        let flow = Flow { store, runner, settings, load: watch::Sender::new(Load::default()) };
-        Some(Scheduler { flow: Arc::new(flow), waiting })
-    }
-
-    /// What runs at present.
-    pub fn load(&self) -> watch::Receiver<Load> {
-        self.flow.load.subscribe()
-    }
-
-    /// Runs until `stop` becomes true; then gives running events the grace period and hands the rest back.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let flow = self.flow;
-        let mut load = flow.load.subscribe();
-        let mut running = JoinSet::new();
-        let mut called: Option<Prepared> = None;
-        let mut durable: Option<Prepared> = None;
-        let mut claimed = VecDeque::new();
-        // When to look at the durable lane: it may hold events from before this start.
-        let mut look = Some(Instant::now());
-        loop {
-            load.mark_unchanged();
-            if called.is_none()
-                && let Ok(waiting) = self.waiting.try_recv()
-            {
-                called = flow.prepare(Work::Called(waiting)).await;
-            }
-            let due = look.is_some_and(|at| at <= Instant::now());
-            if durable.is_none() && claimed.is_empty() && due {
-                (claimed, look) = flow.claim();
-            }
-            if durable.is_none()
-                && let Some(lease) = claimed.pop_front()
-            {
-                durable = flow.prepare(Work::Durable(lease)).await;
-            }
-            // Somebody waits for a synchronous call, so it is placed first.
-            if let Some((work, spec)) = flow.place(&mut called).or_else(|| flow.place(&mut durable)) {
-                let counted = flow.count_in(spec.memory_mb);
-                running.spawn(flow.clone().run(work, spec, counted));
-                continue;
-            }
-            if durable.is_none() && !claimed.is_empty() {
-                continue;
-            }
-            tokio::select! {
-                Some(waiting) = self.waiting.recv(), if called.is_none() => {
-                    called = flow.prepare(Work::Called(waiting)).await;
-                }
-                () = flow.store.events_changed() => look = Some(Instant::now()),
-                () = sleep_until(look), if durable.is_none() => {}
-                _ = load.changed() => {}
-                Some(_) = running.join_next() => {}
-                () = stopped(&mut stop) => break,
-            }
-        }
-        self.waiting.close();
-        drop((self.waiting, called, durable, claimed));
-        let finished = async { while running.join_next().await.is_some() {} };
-        if tokio::time::timeout(flow.settings.grace, finished).await.is_err() {
-            tracing::info!("events still running after the grace period go back to their queue");
-            running.shutdown().await;
-        }
-    }
-}
-
-/// Returns when `stop` becomes true, or when nobody is left to say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-async fn sleep_until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
+pub(crate) type Prepared = (Work, Arc<FunctionSpec>);
 
 impl Flow {
     /// Claims what is due, and says when to look again.
-    fn claim(&self) -> (VecDeque<Lease>, Option<Instant>) {
+    pub(crate) fn claim(&self) -> (VecDeque<Lease>, Option<Instant>) {
         let claimed = self.store.claim(CLAIMED).and_then(|leases| {
             // While there was something, there may be more.
             let due = if leases.is_empty() { self.store.next_due()? } else { Some(Timestamp(0)) };
@@ -189,7 +67,7 @@ impl Flow {
     }
 
     /// Finds the function of `work`; settles work that has none any more, or that is too old to run.
-    async fn prepare(&self, work: Work) -> Option<Prepared> {
+    pub(crate) async fn prepare(&self, work: Work) -> Option<Prepared> {
         let event = work.event();
         let refusal = match self.store.read(|view| view.get(&SPECS, event.function.as_str())) {
             Ok(Some(spec)) if settle::may_still_run(event, self.store.now()) => {
@@ -209,19 +87,19 @@ impl Flow {
     }
 
     /// Takes the head of a lane if there is room for it.
-    fn place(&self, head: &mut Option<Prepared>) -> Option<Prepared> {
+    pub(crate) fn place(&self, head: &mut Option<Prepared>) -> Option<Prepared> {
         let load = *self.load.borrow();
         head.take_if(|(_, spec)| self.settings.capacity.fits(&load, spec.memory_mb))
     }
 
     /// Counts a run in; the guard counts it out, however it ends.
-    fn count_in(self: &Arc<Self>, memory_mb: u32) -> Counted {
+    pub(crate) fn count_in(self: &Arc<Self>, memory_mb: u32) -> Counted {
         self.load.send_modify(|load| load.enter(memory_mb));
         Counted { flow: self.clone(), memory_mb, starting: true }
     }
 
     /// Runs `work` in a fresh process and settles it.
-    async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
+    pub(crate) async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
         let event = work.event();
         let mut journal = Journal::begin(&self.store, &spec, event.id);
         let (lines, mut printed) = mpsc::channel(LINES_WAITING);
@@ -351,7 +229,7 @@ impl Flow {
 }
 
 /// A run that is counted in the load.
-struct Counted {
+pub(crate) struct Counted {
     flow: Arc<Flow>,
     memory_mb: u32,
     starting: bool,

@@ -1,13 +1,14 @@
 //! Which event runs next, where, and what follows.
 //!
-//! [`flow`] holds the life of an event: claim, [`place`], run, [`settle`].
+//! [`dispatch`] takes events as there is room; `flow` holds the life of one: claim, [`place`], run, [`settle`].
 #![forbid(unsafe_code)]
 
-pub mod flow;
+pub mod dispatch;
+mod flow;
 pub mod housekeeping;
 mod journal;
 pub mod place;
 pub mod settle;
 
-pub use flow::{Inside, Runner, Scheduler, Settings};
+pub use dispatch::{Inside, Runner, Scheduler, Settings};
 pub use place::{Capacity, Load};

@@ -1,101 +1,14 @@
-//! Events that wait for a process: two lanes, one shape.
-//!
-//! - The **synchronous lane** is a bounded queue in memory. Somebody waits for the answer, so there is nothing to
-//!   keep when the program ends.
-//! - The **durable lane** is a table. An event is accepted when its transaction commits, and leaves the table
-//!   in the transaction that settles it; a crash in between runs it again.
-//!
-//! With the embedded engine one process owns the table, so a lease is an entry in memory: it ends with the
-//! process, and a restart finds every unsettled event waiting again.
+//! The durable lane: events in a table, leased to one run at a time, and those that were given up.
 
 use crate::engine::{Store, Tx, View, Wakes};
 use crate::{Error, Result};
 use bytes::Bytes;
-use model::{Event, FunctionArn, FunctionError, Metering, Outcome, RequestId, Source, Timestamp, limits};
+use model::{Event, FunctionArn, FunctionError, RequestId, Source, Timestamp};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
-
-/// What the waiter of a synchronous call gets.
-#[derive(Debug)]
-pub struct Answer {
-    /// How the run ended.
-    pub outcome: Outcome,
-    /// What it cost.
-    pub metering: Metering,
-    /// The end of what it logged, at most [`limits::LOG_TAIL`] bytes.
-    pub log_tail: String,
-    /// The version that ran.
-    pub version: String,
-}
-
-/// A place in the synchronous lane: resolves when the event has run.
-#[derive(Debug)]
-pub struct Ticket {
-    /// The event it stands for.
-    pub id: RequestId,
-    answer: oneshot::Receiver<Answer>,
-}
-
-impl Ticket {
-    /// Waits until the event has run. `None` means that the platform itself failed or is shutting down.
-    pub async fn answer(self) -> Option<Answer> {
-        self.answer.await.ok()
-    }
-}
-
-/// An event with somebody waiting for its answer. Dropping it tells the waiter that the platform failed.
-#[derive(Debug)]
-pub struct Waiting {
-    /// The work.
-    pub event: Event,
-    reply: oneshot::Sender<Answer>,
-}
-
-impl Waiting {
-    /// Wakes the waiter; one that has gone away is no fault.
-    pub fn reply(self, answer: Answer) {
-        let _ = self.reply.send(answer);
-    }
-}
-
-/// The synchronous lane is full: the caller is told to slow down.
-#[derive(Debug, thiserror::Error)]
-#[error("{} synchronous calls are waiting already", limits::SYNC_LANE)]
-pub struct LaneFull;
-
-/// The bounded queue of events that somebody waits for.
-#[derive(Debug)]
-pub struct SyncLane {
-    sender: mpsc::Sender<Waiting>,
-    receiver: Mutex<Option<mpsc::Receiver<Waiting>>>,
-}
-
-impl SyncLane {
-    pub(crate) fn new() -> Self {
-        let (sender, receiver) = mpsc::channel(limits::SYNC_LANE);
-        SyncLane { sender, receiver: Mutex::new(Some(receiver)) }
-    }
-
-    /// Puts `event` into the lane.
-    ///
-    /// # Errors
-    /// [`LaneFull`] when too many wait already, or when nobody takes events any more.
-    pub fn submit(&self, event: Event) -> std::result::Result<Ticket, LaneFull> {
-        let (reply, answer) = oneshot::channel();
-        let id = event.id;
-        self.sender.try_send(Waiting { event, reply }).map_err(|_| LaneFull)?;
-        Ok(Ticket { id, answer })
-    }
-
-    /// The end from which the scheduler takes events; there is one, so a second call gets `None`.
-    pub fn take_receiver(&self) -> Option<mpsc::Receiver<Waiting>> {
-        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
 
 /// The durable events that are being run by this process.
 #[derive(Clone, Debug)]
@@ -422,19 +335,5 @@ mod tests {
         assert!(store.claim(1).unwrap().is_empty());
         let failed = store.read(|view| view.failed_events(10)).unwrap();
         assert_eq!((failed[0].id, failed[0].attempts, &failed[0].error), (id, 3, &error));
-    }
-
-    #[tokio::test]
-    async fn the_synchronous_lane_answers_its_waiter_and_refuses_beyond_its_bound() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open_for_test(dir.path());
-        let mut lane = store.sync_lane().take_receiver().unwrap();
-        let ticket = store.sync_lane().submit(event(&store, "{}")).unwrap();
-        drop(lane.recv().await.unwrap());
-        assert!(ticket.answer().await.is_none());
-        for _ in 0..limits::SYNC_LANE {
-            store.sync_lane().submit(event(&store, "{}")).unwrap();
-        }
-        assert!(store.sync_lane().submit(event(&store, "{}")).is_err());
     }
 }

@@ -1,0 +1,108 @@
+//! The synchronous lane: events that somebody waits for, in memory.
+
+use model::{Event, Metering, Outcome, RequestId, limits};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+
+/// What the waiter of a synchronous call gets.
+#[derive(Debug)]
+pub struct Answer {
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// What it cost.
+    pub metering: Metering,
+    /// The end of what it logged, at most [`limits::LOG_TAIL`] bytes.
+    pub log_tail: String,
+    /// The version that ran.
+    pub version: String,
+}
+
+/// A place in the synchronous lane: resolves when the event has run.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The event it stands for.
+    pub id: RequestId,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Ticket {
+    /// Waits until the event has run. `None` means that the platform itself failed or is shutting down.
+    pub async fn answer(self) -> Option<Answer> {
+        self.answer.await.ok()
+    }
+}
+
+/// An event with somebody waiting for its answer. Dropping it tells the waiter that the platform failed.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The work.
+    pub event: Event,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Waiting {
+    /// Wakes the waiter; one that has gone away is no fault.
+    pub fn reply(self, answer: Answer) {
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// The synchronous lane is full: the caller is told to slow down.
+#[derive(Debug, thiserror::Error)]
+#[error("{} synchronous calls are waiting already", limits::SYNC_LANE)]
+pub struct LaneFull;
+
+/// The bounded queue of events that somebody waits for.
+#[derive(Debug)]
+pub struct SyncLane {
+    sender: mpsc::Sender<Waiting>,
+    receiver: Mutex<Option<mpsc::Receiver<Waiting>>>,
+}
+
+impl SyncLane {
+    pub(crate) fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(limits::SYNC_LANE);
+        SyncLane { sender, receiver: Mutex::new(Some(receiver)) }
+    }
+
+    /// Puts `event` into the lane.
+    ///
+    /// # Errors
+    /// [`LaneFull`] when too many wait already, or when nobody takes events any more.
+    pub fn submit(&self, event: Event) -> std::result::Result<Ticket, LaneFull> {
+        let (reply, answer) = oneshot::channel();
+        let id = event.id;
+        self.sender.try_send(Waiting { event, reply }).map_err(|_| LaneFull)?;
+        Ok(Ticket { id, answer })
+    }
+
+    /// The end from which the scheduler takes events; there is one, so a second call gets `None`.
+    pub fn take_receiver(&self) -> Option<mpsc::Receiver<Waiting>> {
+        self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use model::{FunctionArn, Source, Timestamp};
+
+    fn event() -> Event {
+        Event::new(FunctionArn::of("f"), Source::Invoke, Timestamp(0), Bytes::new())
+    }
+
+    #[tokio::test]
+    async fn it_answers_its_waiter_and_refuses_beyond_its_bound() {
+        let sync_lane = SyncLane::new();
+        let mut lane = sync_lane.take_receiver().unwrap();
+        assert!(sync_lane.take_receiver().is_none());
+        let ticket = sync_lane.submit(event()).unwrap();
+        drop(lane.recv().await.unwrap());
+        assert!(ticket.answer().await.is_none());
+        for _ in 0..limits::SYNC_LANE {
+            sync_lane.submit(event()).unwrap();
+        }
+        assert!(sync_lane.submit(event()).is_err());
+    }
+}
