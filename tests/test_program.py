@@ -75,6 +75,7 @@ def test_health(server):
     [
         ("/_mayfly/nothing", 404, "nothing"),
         ("/_mayfly/logs", 400, "function"),
+        ("/_mayfly/logs?function=nobody", 404, "There is no function nobody"),
         ("/2015-03-31/functions", 403, "not signed"),
     ],
 )
@@ -119,6 +120,12 @@ def test_logs_are_printed_and_followed(server):
     finally:
         follower.send_signal(signal.SIGINT)
         follower.wait(10)
+
+
+def test_the_log_of_no_function_is_said_so(server):
+    done = run("logs", "nobody", "--endpoint", server.url)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "mayfly: There is no function nobody, and no log of one."
 
 
 def test_a_missing_server_is_said_so(tmp_path):

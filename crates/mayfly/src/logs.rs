@@ -136,7 +136,11 @@ impl Server {
             .map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?
             .to_bytes();
         if !status.is_success() {
-            bail!("the server at {} answered {status}: {}", self.endpoint, String::from_utf8_lossy(&body));
+            let fault: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            match fault["message"].as_str() {
+                Some(message) => bail!("{message}"),
+                None => bail!("the server at {} answered {status}", self.endpoint),
+            }
         }
         serde_json::from_slice(&body)
             .with_context(|| format!("{} is not a Mayfly server of this version", self.endpoint))

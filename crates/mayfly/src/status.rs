@@ -9,12 +9,13 @@
 use async_trait::async_trait;
 use http::Method;
 use http::request::Parts;
-use model::RequestId;
+use model::{FunctionArn, RequestId};
 use serde_json::{Value, json};
 use services::lambda::{CODE_PATH, Lambda};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
+use store::kv::SPECS;
 use wire::credential::query_value;
 use wire::rest_json::{Reply, fault_response};
 use wire::{Body, Fault, Request, Response, Service};
@@ -106,11 +107,20 @@ impl Status {
                 }
             }
         };
+        // The log of a deleted function is still there to be read; a name that never was is a mistake.
+        if read()?.is_empty() && after == 0 && !self.exists(&function).map_err(|error| broken(id, &error))? {
+            let message = format!("There is no function {function}, and no log of one.");
+            return Err(Fault::new("ResourceNotFoundException", 404, message));
+        }
         let records = match tokio::time::timeout(wait, until_one_comes).await {
             Ok(records) => records?,
             Err(_) => read()?,
         };
         Ok(json!({ "records": records }))
+    }
+
+    fn exists(&self, function: &str) -> store::Result<bool> {
+        self.store.read(|view| Ok(view.get(&SPECS, FunctionArn::of(function).as_str())?.is_some()))
     }
 }
 

@@ -65,6 +65,9 @@ pub const OPEN_FILES: u64 = 1_024;
 /// How many synchronous calls may wait for a process to start; the next one is refused.
 pub const SYNC_LANE: usize = 1_000;
 
+/// The bytes of all synchronous calls' events that wait or run (512 MB); a call that does not fit is refused.
+pub const SYNC_LANE_BYTES: usize = 512 * MB;
+
 /// How many events run at the same time at the most.
 pub const CONCURRENCY: usize = 1_000;
 

@@ -64,11 +64,6 @@ impl Scheduler {
         Some(Scheduler { flow: Arc::new(flow), waiting })
     }
 
-    /// What runs at present.
-    pub fn load(&self) -> watch::Receiver<Load> {
-        self.flow.load.subscribe()
-    }
-
     /// Runs until `stop` becomes true; then gives running events the grace period and hands the rest back.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let flow = self.flow;
@@ -111,7 +106,7 @@ impl Scheduler {
                 () = flow.store.events_changed() => look = Some(Instant::now()),
                 () = sleep_until(look), if durable.is_none() => {}
                 _ = load.changed() => {}
-                Some(_) = running.join_next() => {}
+                Some(ended) = running.join_next() => told_of_panic(ended),
                 () = stopped(&mut stop) => break,
             }
         }
@@ -122,6 +117,14 @@ impl Scheduler {
             tracing::info!("events still running after the grace period go back to their queue");
             running.shutdown().await;
         }
+    }
+}
+
+/// A run settles its event itself, unless it panics: then a caller is told by the dropped ticket, and a durable
+/// event runs again.
+fn told_of_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the run of an event broke off");
     }
 }
 

@@ -6,13 +6,11 @@
 
 use crate::engine::{Store, Tx, View, make_private_dir};
 use crate::{Error, Result};
-use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,16 +129,6 @@ impl Blobs {
     pub fn read(&self, id: BlobId) -> Result<File> {
         let path = self.path(id);
         File::open(&path).map_err(|error| Error::file("open", path, error))
-    }
-
-    /// The whole blob.
-    ///
-    /// # Errors
-    /// As [`Blobs::read`].
-    pub fn read_all(&self, id: BlobId) -> Result<Bytes> {
-        let mut bytes = Vec::new();
-        self.read(id)?.read_to_end(&mut bytes).map_err(|error| Error::file("read", self.path(id), error))?;
-        Ok(bytes.into())
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
@@ -314,6 +302,13 @@ fn sync_dir(dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+
+    fn content(store: &Store, id: BlobId) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        store.blobs().read(id).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
 
     fn files(dir: &Path) -> usize {
         std::fs::read_dir(dir.join("blobs"))
@@ -335,7 +330,7 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(&store.blobs().read_all(id).unwrap()[..], b"hello");
+        assert_eq!(content(&store, id), b"hello");
         for left in [1, 0] {
             let unlinked = store.write(move |tx| tx.unlink(id)).await.unwrap();
             store.remove_unlinked([unlinked]).unwrap();
@@ -359,7 +354,7 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(&store.blobs().read_all(id).unwrap()[..], b"same");
+        assert_eq!(content(&store, id), b"same");
     }
 
     #[tokio::test]
@@ -368,7 +363,7 @@ mod tests {
         let store = Store::open_for_test(dir.path());
         let blob = store.blobs().write(b"same").await.unwrap();
         store.remove_unlinked([blob.id]).unwrap();
-        assert_eq!(&store.blobs().read_all(blob.id).unwrap()[..], b"same");
+        assert_eq!(content(&store, blob.id), b"same");
         let id = blob.id;
         drop(blob);
         store.remove_unlinked([id]).unwrap();

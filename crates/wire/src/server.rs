@@ -54,7 +54,9 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    let finished = tokio::time::timeout(grace, graceful.shutdown()).await.is_ok();
+    // Without any grace nothing was waited for, and nothing is worth telling.
+    if !finished && !grace.is_zero() {
         tracing::info!("requests still under way after the grace period are cut off");
     }
 }

@@ -81,8 +81,6 @@ async fn remove(store: Store, unlinked: Unlinked) {
     let removal = tokio::task::spawn_blocking(move || store.remove_unlinked(unlinked)).await;
     match removal {
         Ok(Ok(())) => {}
-        // Another removal of the same bytes came first.
-        Ok(Err(store::Error::File { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {}
         Ok(Err(error)) => tracing::error!(error = chain(&error), "a blob without links could not be removed"),
         Err(_) => tracing::error!("the removal of a blob without links panicked"),
     }

@@ -1,7 +1,8 @@
 //! The synchronous lane: events that somebody waits for, in memory.
 
 use model::{Event, Metering, Outcome, RequestId, limits};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 /// What the waiter of a synchronous call gets.
@@ -38,6 +39,28 @@ pub struct Waiting {
     /// The work.
     pub event: Event,
     reply: oneshot::Sender<Answer>,
+    _room: Room,
+}
+
+/// The bytes that a call's event takes of [`limits::SYNC_LANE_BYTES`], until it is answered.
+#[derive(Debug)]
+struct Room {
+    bytes: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Room {
+    fn take(taken: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
+        let add = |now: usize| now.checked_add(bytes).filter(|then| *then <= limits::SYNC_LANE_BYTES);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+        Some(Room { bytes, taken: taken.clone() })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Waiting {
@@ -47,9 +70,9 @@ impl Waiting {
     }
 }
 
-/// The synchronous lane is full: the caller is told to slow down.
+/// The synchronous lane is full, by number or by size: the caller is told to slow down.
 #[derive(Debug, thiserror::Error)]
-#[error("{} synchronous calls are waiting already", limits::SYNC_LANE)]
+#[error("too many synchronous calls are waiting already")]
 pub struct LaneFull;
 
 /// The bounded queue of events that somebody waits for.
@@ -57,12 +80,13 @@ pub struct LaneFull;
 pub struct SyncLane {
     sender: mpsc::Sender<Waiting>,
     receiver: Mutex<Option<mpsc::Receiver<Waiting>>>,
+    taken: Arc<AtomicUsize>,
 }
 
 impl SyncLane {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(limits::SYNC_LANE);
-        SyncLane { sender, receiver: Mutex::new(Some(receiver)) }
+        SyncLane { sender, receiver: Mutex::new(Some(receiver)), taken: Arc::default() }
     }
 
     /// Puts `event` into the lane.
@@ -72,7 +96,8 @@ impl SyncLane {
     pub fn submit(&self, event: Event) -> std::result::Result<Ticket, LaneFull> {
         let (reply, answer) = oneshot::channel();
         let id = event.id;
-        self.sender.try_send(Waiting { event, reply }).map_err(|_| LaneFull)?;
+        let room = Room::take(&self.taken, event.payload.len()).ok_or(LaneFull)?;
+        self.sender.try_send(Waiting { event, reply, _room: room }).map_err(|_| LaneFull)?;
         Ok(Ticket { id, answer })
     }
 
@@ -104,5 +129,21 @@ mod tests {
             sync_lane.submit(event()).unwrap();
         }
         assert!(sync_lane.submit(event()).is_err());
+    }
+
+    #[test]
+    fn large_events_take_their_room_until_they_are_gone() {
+        let sync_lane = SyncLane::new();
+        let mut lane = sync_lane.take_receiver().unwrap();
+        let payload = Bytes::from(vec![0; limits::SYNC_PAYLOAD]);
+        let next = || Event { payload: payload.clone(), ..event() };
+        let fitting = limits::SYNC_LANE_BYTES / limits::SYNC_PAYLOAD;
+        for _ in 0..fitting {
+            sync_lane.submit(next()).unwrap();
+        }
+        assert!(sync_lane.submit(next()).is_err());
+        sync_lane.submit(event()).unwrap();
+        drop(lane.try_recv().unwrap());
+        sync_lane.submit(next()).unwrap();
     }
 }
