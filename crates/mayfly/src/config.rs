@@ -36,8 +36,10 @@ pub(crate) struct Functions {
     pub(crate) concurrency: usize,
     /// How many processes may be initialising at the same time; unset: two per processor.
     pub(crate) starting: Option<usize>,
-    /// Paths of Python interpreters to offer beside those on the PATH.
+    /// Paths of interpreters (python3, node, java) to offer beside those on the PATH.
     pub(crate) interpreters: Vec<PathBuf>,
+    /// Refuse a function whose very runtime version is not there, instead of running it on the nearest one.
+    pub(crate) strict_runtimes: bool,
     /// Cap processor time in proportion to memory (1,769 MB are one processor).
     pub(crate) cpu_proportional: bool,
 }
@@ -81,6 +83,7 @@ impl Default for Functions {
             concurrency: model::limits::CONCURRENCY,
             starting: None,
             interpreters: Vec::new(),
+            strict_runtimes: false,
             cpu_proportional: false,
         }
     }

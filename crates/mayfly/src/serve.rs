@@ -1,6 +1,6 @@
 //! `mayfly serve`: puts the rooms together, opens the door, and closes everything in order.
 
-use crate::config::Config;
+use crate::config::{Config, Functions};
 use crate::front::Front;
 use crate::status::Status;
 use crate::{LAUNCHER_ROLE, cli, config, machine};
@@ -46,7 +46,8 @@ fn init_log() {
 #[expect(clippy::disallowed_methods, reason = "this is the program, which alone reads the environment")]
 fn find_interpreters(config: &Config) -> Interpreters {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    sandbox::interpreters::find(&path, &config.functions.interpreters)
+    let Functions { interpreters, strict_runtimes, .. } = &config.functions;
+    sandbox::interpreters::find(&path, interpreters, *strict_runtimes)
 }
 
 async fn serve(config: Config, launcher: Launcher) -> Result<()> {
@@ -57,7 +58,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let features = sandbox.features().clone();
 
     let endpoint = Endpoint::default();
-    let lambda = Lambda::new(store.clone(), runtime_names(&interpreters), endpoint.clone());
+    let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone());
     lambda.sweep().await.context("cannot clean up deployment packages")?;
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
@@ -191,14 +192,6 @@ fn inside(front: Arc<dyn Service>, clock: Arc<dyn Clock>) -> Inside {
     })
 }
 
-/// AWS's names of the runtimes that can run here, newest first.
-fn runtime_names(interpreters: &Interpreters) -> Vec<String> {
-    let mut versions: Vec<_> = interpreters.iter().map(|found| (found.version.0, found.version.1)).collect();
-    versions.sort_unstable();
-    versions.dedup();
-    versions.iter().rev().map(|(major, minor)| format!("python{major}.{minor}")).collect()
-}
-
 fn print_banner(
     config: &Config,
     address: std::net::SocketAddr,
@@ -208,15 +201,9 @@ fn print_banner(
     println!("mayfly {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
     println!("  data        {}", config.data_dir.display());
     for found in interpreters.iter() {
-        let (major, minor, micro) = found.version;
-        println!(
-            "  runtime     python{major}.{minor} ({major}.{minor}.{micro}, {})",
-            found.executable.display()
-        );
+        println!("  runtime     {} ({found}, {})", found.installed.runtime(), found.executable.display());
     }
-    if interpreters.iter().next().is_none() {
-        println!("  runtime     none found: install python3, or name one under functions.interpreters");
-    }
+    println!("  runtime     provided.al2023 (programs that bring their own runtime)");
     for line in features.to_string().lines() {
         println!("  {line}");
     }

@@ -1,6 +1,6 @@
 //! What the platform must know of a function to run it.
 
-use crate::FunctionArn;
+use crate::{FunctionArn, Logging, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,9 +47,28 @@ pub struct FunctionSpec {
     pub timeout_s: u32,
     /// The size of `/tmp` in MB.
     pub ephemeral_storage_mb: u32,
+    /// How the log is written.
+    #[serde(default)]
+    pub logging: Logging,
 }
 
 impl FunctionSpec {
+    /// The function `arn` with AWS's defaults.
+    pub fn new(arn: FunctionArn, runtime: &str, handler: &str, code: CodeId) -> Self {
+        FunctionSpec {
+            arn,
+            version: "$LATEST".to_owned(),
+            runtime: runtime.to_owned(),
+            handler: handler.to_owned(),
+            code,
+            environment: BTreeMap::new(),
+            memory_mb: limits::MEMORY_MB.2,
+            timeout_s: limits::TIMEOUT_S.2,
+            ephemeral_storage_mb: limits::EPHEMERAL_STORAGE_MB.2,
+            logging: Logging::default(),
+        }
+    }
+
     /// How long the handler may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_s))

@@ -8,12 +8,16 @@ pub mod clock;
 pub mod event;
 pub mod function;
 pub mod limits;
+pub mod logging;
 pub mod metering;
 pub mod outcome;
+pub mod runtime;
 
 pub use arn::{ACCOUNT, FunctionArn, REGION};
 pub use clock::{Clock, FakeClock, SystemClock, Timestamp};
 pub use event::{Event, RequestId, Source};
 pub use function::{CodeId, FunctionSpec};
+pub use logging::{LogFormat, LogLevel, Logging};
 pub use metering::{Metering, StartKind};
 pub use outcome::{FunctionError, Outcome};
+pub use runtime::{Chosen, Installed, Language, NotAvailable, Runtimes, Wanted};

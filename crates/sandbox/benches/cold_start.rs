@@ -78,7 +78,7 @@ async fn connect(launcher: Launcher, directory: &Path, standby: usize) -> Sandbo
     let config = Config {
         data_dir: directory.to_path_buf(),
         run_dir: directory.join("run"),
-        interpreters: interpreters::find(&path, &[]),
+        interpreters: interpreters::find(&path, &[], false),
         cpu_proportional: false,
         standby,
         clock: Arc::new(SystemClock),
@@ -119,18 +119,9 @@ async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> 
 }
 
 fn job(interpreter: &Interpreter, code_dir: &Path) -> Job {
-    let (major, minor, _) = interpreter.version;
-    let spec = FunctionSpec {
-        arn: FunctionArn::of("empty"),
-        version: "$LATEST".into(),
-        runtime: format!("python{major}.{minor}"),
-        handler: "app.handler".into(),
-        code: CodeId(String::new()),
-        environment: BTreeMap::new(),
-        memory_mb: 128,
-        timeout_s: 10,
-        ephemeral_storage_mb: 512,
-    };
+    let (name, runtime) = (FunctionArn::of("empty"), interpreter.installed.runtime());
+    let spec = FunctionSpec::new(name, &runtime, "app.handler", CodeId(String::new()));
+    let spec = FunctionSpec { timeout_s: 10, ..spec };
     Job {
         request_id: RequestId::new(SystemClock.now()),
         spec: Arc::new(spec),

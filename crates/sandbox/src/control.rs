@@ -14,7 +14,7 @@ pub(crate) const MESSAGE: usize = 128 * 1024;
 /// The descriptor under which a runtime finds its event channel.
 pub(crate) const CHANNEL: i32 = 3;
 
-/// Where the bootstrap lies inside a sandbox.
+/// Where the files of a language's runtime lie inside a sandbox.
 pub(crate) const BOOTSTRAP_DIR: &str = "/var/runtime";
 
 /// Prepares the launcher; the first message on the control socket.
@@ -32,13 +32,15 @@ pub(crate) struct Setup {
     pub(crate) cpu_proportional: bool,
 }
 
-/// A root directory beside what every root has.
+/// A root directory: what it has beside what every root has.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Root {
-    /// A directory of the host that appears at the same place.
-    pub(crate) prefix: PathBuf,
-    /// A file of the host that is copied to [`BOOTSTRAP_DIR`].
-    pub(crate) bootstrap: PathBuf,
+    /// Files and directories of the host that appear at the same places.
+    pub(crate) shown: Vec<PathBuf>,
+    /// Directories within those that appear empty.
+    pub(crate) hidden: Vec<PathBuf>,
+    /// The directory whose files are copied to [`BOOTSTRAP_DIR`] when the root is built, at its first event.
+    pub(crate) runtime: PathBuf,
 }
 
 /// The answer to [`Setup`]: what isolates functions, or why there can be no sandboxes.

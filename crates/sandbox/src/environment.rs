@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
 use crate::Job;
-use model::REGION;
+use model::{LogFormat, REGION, Wanted};
 use std::collections::BTreeMap;
 
 /// Names whose values are the same for every function.
@@ -29,15 +29,34 @@ pub(crate) fn log_stream(job: &Job, now: model::Timestamp) -> String {
     format!("{:04}/{:02}/{:02}/[{}]{id}", date.year(), u8::from(date.month()), date.day(), job.spec.version)
 }
 
+/// The trace header of an event, made of its id, and not sampled: nobody collects traces yet.
+///
+/// Source: <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
+pub(crate) fn trace_id(job: &Job) -> String {
+    let id = job.request_id.0.simple().to_string();
+    // The first 48 bits of the id are the milliseconds since 1970.
+    let seconds = u64::from_str_radix(&id[..12], 16).unwrap_or(0) / 1_000;
+    format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &id[8..], &id[16..])
+}
+
 /// All variables of a job, `NAME=value`: the user's, then the platform's, then those that Lambda reserves.
-pub(crate) fn variables(job: &Job, now: model::Timestamp) -> Vec<String> {
+/// `language` are those of the language, which a user's own value replaces.
+pub(crate) fn variables(
+    job: &Job,
+    language: &[(&'static str, String)],
+    now: model::Timestamp,
+) -> Vec<String> {
     let spec = &job.spec;
     let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in FIXED {
         all.insert(name, value.to_owned());
     }
+    for (name, value) in language {
+        all.insert(name, value.clone());
+    }
+    let yields = |name: &str| YIELDING.contains(&name) || language.iter().any(|(given, _)| *given == name);
     for (name, value) in &spec.environment {
-        if YIELDING.contains(&name.as_str()) || !all.contains_key(name.as_str()) {
+        if yields(name) || !all.contains_key(name.as_str()) {
             all.insert(name, value.clone());
         }
     }
@@ -48,11 +67,18 @@ pub(crate) fn variables(job: &Job, now: model::Timestamp) -> Vec<String> {
     // The bootstrap takes this one out before the function's code is loaded: errors of loading bear the id too.
     all.insert("_MAYFLY_REQUEST_ID", job.request_id.to_string());
     all.insert("_HANDLER", spec.handler.clone());
-    all.insert("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", spec.runtime));
+    if Wanted::parse(&spec.runtime) != Some(Wanted::Custom) {
+        all.insert("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", spec.runtime));
+    }
     all.insert("AWS_LAMBDA_FUNCTION_NAME", name.to_owned());
     all.insert("AWS_LAMBDA_FUNCTION_VERSION", spec.version.clone());
     all.insert("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", spec.memory_mb.to_string());
-    all.insert("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"));
+    let group = spec.logging.group.clone().unwrap_or_else(|| format!("/aws/lambda/{name}"));
+    all.insert("AWS_LAMBDA_LOG_GROUP_NAME", group);
+    all.insert("AWS_LAMBDA_LOG_FORMAT", spec.logging.format.name().to_owned());
+    if spec.logging.format == LogFormat::Json {
+        all.insert("AWS_LAMBDA_LOG_LEVEL", spec.logging.application_level.name().to_owned());
+    }
     all.insert("AWS_LAMBDA_LOG_STREAM_NAME", log_stream(job, now));
     // A variable that the kernel cannot carry is left out: names and values end at a zero byte.
     all.into_iter()
@@ -68,17 +94,9 @@ mod tests {
     use std::sync::Arc;
 
     fn job(user: &[(&str, &str)]) -> Job {
-        let spec = FunctionSpec {
-            arn: FunctionArn::of("f"),
-            version: "$LATEST".into(),
-            runtime: "python3.11".into(),
-            handler: "app.handler".into(),
-            code: CodeId(String::new()),
-            environment: user.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
-            memory_mb: 128,
-            timeout_s: 3,
-            ephemeral_storage_mb: 512,
-        };
+        let code = CodeId(String::new());
+        let mut spec = FunctionSpec::new(FunctionArn::of("f"), "python3.11", "app.handler", code);
+        spec.environment = user.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         Job {
             request_id: RequestId::new(Timestamp(0)),
             spec: Arc::new(spec),
@@ -92,12 +110,13 @@ mod tests {
     #[test]
     fn reserved_names_win_and_others_yield() {
         let user = [("_HANDLER", "evil"), ("AWS_REGION", "moon"), ("TZ", "Europe/Paris"), ("MINE", "1")];
-        let variables = variables(&job(&user), Timestamp(0));
+        let variables = variables(&job(&user), &[("MINE", "2".into()), ("OURS", "3".into())], Timestamp(0));
         for expected in [
             "_HANDLER=app.handler",
             "AWS_REGION=us-east-1",
             "TZ=Europe/Paris",
             "MINE=1",
+            "OURS=3",
             "AWS_ENDPOINT_URL=http://127.0.0.1:4566",
         ] {
             assert!(variables.iter().any(|variable| variable == expected), "{expected}: {variables:?}");
@@ -107,5 +126,14 @@ mod tests {
     #[test]
     fn a_log_stream_begins_with_its_day() {
         assert!(log_stream(&job(&[]), Timestamp(1_769_860_800_000)).starts_with("2026/01/31/[$LATEST]"));
+    }
+
+    #[test]
+    fn a_trace_header_has_the_time_and_the_id() {
+        let mut job = job(&[]);
+        job.request_id = RequestId::new(Timestamp(1_769_860_800_000));
+        let trace = trace_id(&job);
+        assert!(trace.starts_with("Root=1-697deec0-"), "{trace}");
+        assert_eq!(trace.len(), "Root=1-697deec0-;Parent=;Sampled=0".len() + 24 + 16);
     }
 }

@@ -30,15 +30,8 @@ pub enum Error {
         reason: String,
     },
     /// No interpreter for this runtime is on the machine.
-    #[error(
-        "no interpreter for {runtime} is on this machine (found: {found}); install one, or name it in the configuration"
-    )]
-    NoInterpreter {
-        /// The runtime asked for.
-        runtime: String,
-        /// The interpreters there are, for people.
-        found: String,
-    },
+    #[error("{0} Install it, or name its program under functions.interpreters, and start the server again.")]
+    NoInterpreter(model::NotAvailable),
     /// A descriptor or a thread could not be had.
     #[error("the system refused a descriptor")]
     Io(#[from] io::Error),

@@ -16,6 +16,7 @@ mod features;
 pub mod interpreters;
 mod job;
 pub mod launcher;
+mod runtimes;
 #[allow(unsafe_code)]
 mod sys;
 

@@ -152,7 +152,7 @@ impl Flow {
     ) {
         let report = match report {
             Ok(report) => report,
-            Err(error @ sandbox::Error::NoInterpreter { .. }) => {
+            Err(error @ sandbox::Error::NoInterpreter(_)) => {
                 journal.note(error.to_string());
                 journal.write_rest().await;
                 return self.refuse(work, "Runtime.InvalidRuntime", error.to_string()).await;

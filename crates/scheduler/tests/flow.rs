@@ -69,17 +69,8 @@ struct Setup {
 async fn setup(script: Script, capacity: Capacity) -> Setup {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Arc::new(SystemClock)).unwrap();
-    let spec = FunctionSpec {
-        arn: FunctionArn::of("f"),
-        version: "$LATEST".into(),
-        runtime: "python3.11".into(),
-        handler: "app.handler".into(),
-        code: model::CodeId("0".into()),
-        environment: BTreeMap::new(),
-        memory_mb: 128,
-        timeout_s: 3,
-        ephemeral_storage_mb: 512,
-    };
+    let code = model::CodeId("0".into());
+    let spec = FunctionSpec::new(FunctionArn::of("f"), "python3.11", "app.handler", code);
     store.write(move |tx| tx.put(&SPECS, spec.arn.as_str(), &spec)).await.unwrap();
     let settings = Settings {
         capacity,

@@ -102,6 +102,8 @@ pub(super) struct Invocation<'a> {
     pub(super) client_context: Option<&'a str>,
     /// The function's ARN.
     pub(super) function_arn: &'a str,
+    /// The trace header: `_X_AMZN_TRACE_ID`.
+    pub(super) trace_id: String,
 }
 
 /// The head of the `invoke` frame, up to the event. The body is the length of the header (four bytes), the header,

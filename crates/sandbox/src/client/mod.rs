@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::OnceCell;
 
 /// How sandboxes are made on this node.
 #[derive(Clone)]
@@ -48,13 +49,12 @@ pub struct Sandbox {
     control: AsyncFd<OwnedFd>,
     features: Features,
     config: Config,
-    /// For each interpreter, whether its bootstrap is compiled.
-    compiled: Vec<bool>,
+    /// For each interpreter, whether its runtime is prepared.
+    prepared: Vec<OnceCell<()>>,
 }
 
 impl Sandbox {
-    /// Prepares the launcher: removes what an earlier run left, compiles the bootstrap for each interpreter and the
-    /// filter of system calls. Must be called inside the server's tokio runtime. Blocks the calling thread for up to
+    /// Prepares the launcher: removes what an earlier run left and compiles the filter of system calls. Must be called inside the server's tokio runtime. Blocks the calling thread for up to
     /// some tenths of a second.
     ///
     /// # Errors

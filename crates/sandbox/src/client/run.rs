@@ -7,7 +7,8 @@ use super::setup;
 use super::supervision::{Supervision, submit};
 use super::verdict::{End, judge};
 use crate::control::{self, Account, Ending, Notice, Start, Usage};
-use crate::{Error, Hooks, Job, Report, environment};
+use crate::runtimes::Kind;
+use crate::{Error, Hooks, Interpreter, Job, Report, environment};
 use bytes::{Buf, Bytes};
 use model::limits::{INIT, MB};
 use model::{Clock, Metering, StartKind};
@@ -52,20 +53,51 @@ struct Run<'a> {
     spent: Option<Usage>,
 }
 
+/// What is started, and in which root.
+struct Launch {
+    root: usize,
+    command: Vec<String>,
+    environment: Vec<String>,
+}
+
+/// How `job` is started by its interpreter, or as a custom runtime if it has none.
+async fn launch(
+    sandbox: &Sandbox,
+    job: &Job,
+    interpreter: Option<(usize, &Interpreter)>,
+) -> Result<Launch, Error> {
+    let config = &sandbox.config;
+    let now = config.clock.now();
+    let Some((root, interpreter)) = interpreter else {
+        return Ok(Launch {
+            root: config.interpreters.iter().count(),
+            command: vec!["/var/task/bootstrap".to_owned()],
+            environment: environment::variables(job, &[], now),
+        });
+    };
+    sandbox.prepare(root, interpreter).await?;
+    let kind = Kind::of(interpreter.installed.language);
+    Ok(Launch {
+        root,
+        command: (kind.command)(interpreter, &setup::runtime_dir(config, root), &job.spec),
+        environment: environment::variables(job, &(kind.environment)(interpreter), now),
+    })
+}
+
 pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Report, Error> {
     let started = Instant::now();
     let config = &sandbox.config;
     let choice = config.interpreters.choose(&job.spec.runtime)?;
+    let launch = launch(sandbox, job, choice.interpreter).await?;
     let mut lines = Lines::new(hooks.lines, Arc::clone(&config.clock));
     if let Some(warning) = &choice.warning {
         lines.announce(format!("[WARNING] {warning}"));
     }
-    let root = config.interpreters.iter().position(|one| *one == choice.interpreter).unwrap_or_default();
     let start = Start {
-        root,
+        root: launch.root,
         code_dir: job.code_dir.clone(),
-        command: setup::command(&choice.interpreter, sandbox.compiled[root]),
-        environment: environment::variables(job, config.clock.now()),
+        command: launch.command,
+        environment: launch.environment,
         memory: u64::from(job.spec.memory_mb) * MB as u64,
         ephemeral_storage: u64::from(job.spec.ephemeral_storage_mb) * MB as u64,
     };
@@ -203,6 +235,7 @@ impl Run<'_> {
             deadline_ms: self.clock.now().after(self.deadline.duration_since(now)).0,
             client_context: self.job.client_context.as_deref(),
             function_arn: self.job.spec.arn.as_str(),
+            trace_id: environment::trace_id(self.job),
         };
         self.to_write = [frames::invoke(&invocation, &self.job.payload)?, self.job.payload.clone()];
         Ok(())

@@ -1,8 +1,9 @@
-//! Prepares the launcher for this installation.
+//! Prepares the launcher for this installation, and each language at its first event.
 
 use super::{Config, Sandbox};
-use crate::control::{self, BOOTSTRAP_DIR, MESSAGE, Root, Setup, SetupAnswer};
+use crate::control::{self, MESSAGE, Root, Setup, SetupAnswer};
 use crate::interpreters::Interpreter;
+use crate::runtimes::Kind;
 use crate::sys::socket;
 use crate::{Error, Launcher};
 use nix::sys::socket::MsgFlags;
@@ -10,24 +11,15 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
-/// The program that answers events inside a sandbox.
-const BOOTSTRAP: &str = include_str!("../../../../runtimes/python/bootstrap.py");
-
-/// Has an interpreter compile the bootstrap, so that no start pays for it.
-const COMPILE: &str = "import py_compile, sys\n\
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH\n\
-    py_compile.compile(sys.argv[1], cfile=sys.argv[2], dfile=sys.argv[3], doraise=True, invalidation_mode=mode)";
+use tokio::sync::OnceCell;
 
 pub(super) fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Error> {
     fs::create_dir_all(&config.run_dir)?;
-    let roots = roots(&config)?;
-    let compiled = roots.iter().map(|root| root.bootstrap.extension() == Some("pyc".as_ref())).collect();
+    let config = Config { run_dir: fs::canonicalize(&config.run_dir)?, ..config };
     let setup = Setup {
         installation: installation(&config.data_dir),
-        run_dir: fs::canonicalize(&config.run_dir)?,
-        roots,
+        run_dir: config.run_dir.clone(),
+        roots: roots(&config)?,
         standby: config.standby,
         cpu_proportional: config.cpu_proportional,
     };
@@ -39,7 +31,8 @@ pub(super) fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Err
     let answer = control::decode::<SetupAnswer>(&buffer[..length]);
     let answer = answer.ok_or_else(|| gone(io::ErrorKind::UnexpectedEof.into()))?;
     let features = answer.map_err(Error::Unsupported)?;
-    Ok(Sandbox { control: socket::watched(control)?, features, config, compiled })
+    let prepared = config.interpreters.iter().map(|_| OnceCell::new()).collect();
+    Ok(Sandbox { control: socket::watched(control)?, features, config, prepared })
 }
 
 /// A short name for the installation that keeps its data in `data_dir`, the same at every start.
@@ -48,51 +41,44 @@ fn installation(data_dir: &Path) -> String {
     blake3::hash(path.as_os_str().as_bytes()).to_hex()[..12].to_owned()
 }
 
-/// One root for each interpreter, in the same order, each with the bootstrap that this interpreter has compiled.
+/// One root for each interpreter, in the same order, and the last for custom runtimes.
 fn roots(config: &Config) -> io::Result<Vec<Root>> {
-    let directory = config.run_dir.join("bootstrap");
-    fs::create_dir_all(&directory)?;
-    let source = directory.join("bootstrap.py");
-    fs::write(&source, BOOTSTRAP)?;
-    let compiling: Vec<_> = config
-        .interpreters
-        .iter()
-        .enumerate()
-        .map(|(index, interpreter)| {
-            let target = directory.join(index.to_string()).join("bootstrap.pyc");
-            fs::create_dir_all(directory.join(index.to_string()))?;
-            let child = compile(interpreter, &source, &target)?;
-            Ok((interpreter, child, target))
-        })
-        .collect::<io::Result<_>>()?;
-    compiling
-        .into_iter()
-        .map(|(interpreter, mut child, target)| {
-            // An interpreter that cannot compile it beforehand does so at each start.
-            let bootstrap = if child.wait()?.success() { target } else { source.clone() };
-            Ok(Root { prefix: interpreter.prefix.clone(), bootstrap })
-        })
-        .collect()
+    let mut roots = Vec::new();
+    for (index, interpreter) in config.interpreters.iter().enumerate() {
+        let (shown, hidden) = (interpreter.shown.clone(), interpreter.hidden.clone());
+        roots.push(Root { shown, hidden, runtime: empty(runtime_dir(config, index))? });
+    }
+    let runtime = empty(runtime_dir(config, roots.len()))?;
+    roots.push(Root { shown: Vec::new(), hidden: Vec::new(), runtime });
+    Ok(roots)
 }
 
-fn compile(interpreter: &Interpreter, source: &Path, target: &Path) -> io::Result<Child> {
-    Command::new(&interpreter.executable)
-        .args(["-I", "-S", "-c", COMPILE])
-        .args([source, target])
-        .arg(format!("{BOOTSTRAP_DIR}/bootstrap.py"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+/// The directory with the runtime files of root number `index`.
+pub(super) fn runtime_dir(config: &Config, index: usize) -> PathBuf {
+    config.run_dir.join("runtimes").join(index.to_string())
 }
 
-/// The command that starts the bootstrap inside a sandbox whose root is the one for `interpreter`.
-///
-/// `-S` and `-s` keep the host's installed packages out: a function has the standard library and what its package
-/// brings, wherever it runs. Unlike Lambda's own runtime, that does not include boto3: a package brings it.
-pub(super) fn command(interpreter: &Interpreter, compiled: bool) -> Vec<String> {
-    let program: PathBuf =
-        Path::new(BOOTSTRAP_DIR).join(if compiled { "bootstrap.pyc" } else { "bootstrap.py" });
-    let executable = interpreter.executable.display().to_string();
-    [&executable, "-S", "-s", "-X", "utf8", &program.display().to_string()].map(str::to_owned).to_vec()
+/// Makes an empty directory at this place.
+fn empty(directory: PathBuf) -> io::Result<PathBuf> {
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => fs::create_dir_all(&directory)?,
+    }
+    Ok(directory)
+}
+
+impl Sandbox {
+    /// Prepares an interpreter's runtime if this is its first event.
+    pub(super) async fn prepare(&self, index: usize, interpreter: &Interpreter) -> Result<(), Error> {
+        let Some(prepared) = self.prepared.get(index) else { return Ok(()) };
+        let work = || async {
+            let (interpreter, directory) = (interpreter.clone(), runtime_dir(&self.config, index));
+            let kind = Kind::of(interpreter.installed.language);
+            let done = tokio::task::spawn_blocking(move || (kind.prepare)(&interpreter, &directory)).await;
+            done.map_err(io::Error::other)??;
+            Ok::<_, io::Error>(())
+        };
+        prepared.get_or_try_init(work).await?;
+        Ok(())
+    }
 }

@@ -47,9 +47,9 @@ pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines)
     };
     match end {
         End::Answered(answer) => (Outcome::Succeeded(answer), Exit::Answered),
-        End::Raised(document) => match serde_json::from_slice::<FunctionError>(&document) {
-            Ok(error) => (Outcome::Failed(error), Exit::Answered),
-            Err(_) => died(lines, "Runtime sent an error that cannot be read".to_owned()),
+        End::Raised(document) => match FunctionError::read(&document) {
+            Some(error) => (Outcome::Failed(error), Exit::Answered),
+            None => died(lines, "Runtime sent an error that cannot be read".to_owned()),
         },
         End::TooLarge => {
             let message = format!(

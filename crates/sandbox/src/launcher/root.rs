@@ -1,6 +1,6 @@
 //! The root directory of sandboxes: built once per interpreter, copied for each event.
 //!
-//! It is a small read-only tmpfs with the skeleton of a system. `/usr`, the libraries and the interpreter's prefix
+//! It is a small read-only tmpfs with the skeleton of a system. `/usr`, the libraries and what the interpreter needs
 //! are the host's, read-only and without set-uid; `/etc` is written here and says nothing about the host.
 
 use super::namespace::INSIDE;
@@ -8,7 +8,7 @@ use crate::control::{BOOTSTRAP_DIR, Root};
 use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
 use nix::fcntl::AT_FDCWD;
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -35,10 +35,9 @@ pub(super) fn c_path(path: &Path) -> io::Result<CString> {
 
 /// Builds the root number `index` in the launcher's mount namespace.
 pub(super) fn build(run_dir: &Path, index: usize, root: &Root) -> io::Result<()> {
-    let bootstrap = fs::read(&root.bootstrap)?;
     let at = path(run_dir, index);
     fs::create_dir_all(&at)?;
-    let options = [(c"mode", c"0755"), (c"size", c"16m")];
+    let options = [(c"mode", c"0755"), (c"size", c"64m")];
     let base = mounts::filesystem(c"tmpfs", &options, NO_SUID | NO_DEV)?;
     mounts::attach(&base, AT_FDCWD, &c_path(&at)?)?;
 
@@ -54,16 +53,20 @@ pub(super) fn build(run_dir: &Path, index: usize, root: &Root) -> io::Result<()>
             Err(_) => {}
         }
     }
-    if !root.prefix.starts_with("/usr") && root.prefix != Path::new("/") {
-        bind(&at, &root.prefix)?;
+    for shown in root.shown.iter().filter(|shown| !SYSTEM.iter().any(|system| shown.starts_with(system))) {
+        bind(&at, shown)?;
+    }
+    for hidden in &root.hidden {
+        hide(&at, hidden)?;
     }
     devices(&at)?;
     etc(&at)?;
 
-    let directory = inside(&at, BOOTSTRAP_DIR);
-    fs::create_dir_all(&directory)?;
-    if let Some(name) = root.bootstrap.file_name() {
-        fs::write(directory.join(name), bootstrap)?;
+    let runtime = inside(&at, BOOTSTRAP_DIR);
+    fs::create_dir_all(&runtime)?;
+    for file in fs::read_dir(&root.runtime)? {
+        let file = file?;
+        fs::copy(file.path(), runtime.join(file.file_name()))?;
     }
     mounts::restrict(&base, READ_ONLY, false)
 }
@@ -73,13 +76,24 @@ fn inside(at: &Path, path: impl AsRef<Path>) -> PathBuf {
     at.join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref()))
 }
 
-/// Shows a directory of the host at the same place below `at`, read-only.
-fn bind(at: &Path, directory: &Path) -> io::Result<()> {
-    let target = inside(at, directory);
-    fs::create_dir_all(&target)?;
-    let mount = mounts::copy(&c_path(directory)?, true)?;
+/// Shows a file or directory of the host at the same place below `at`, read-only.
+fn bind(at: &Path, source: &Path) -> io::Result<()> {
+    let target = inside(at, source);
+    if fs::metadata(source)?.is_dir() {
+        fs::create_dir_all(&target)?;
+    } else {
+        fs::create_dir_all(target.parent().unwrap_or(at))?;
+        File::create(&target)?;
+    }
+    let mount = mounts::copy(&c_path(source)?, true)?;
     mounts::restrict(&mount, READ_ONLY | NO_SUID | NO_DEV, true)?;
     mounts::attach(&mount, AT_FDCWD, &c_path(&target)?)
+}
+
+/// Puts an empty directory over one that is shown.
+fn hide(at: &Path, directory: &Path) -> io::Result<()> {
+    let nothing = mounts::filesystem(c"tmpfs", &[(c"size", c"4k")], READ_ONLY | NO_SUID | NO_DEV | NO_EXEC)?;
+    mounts::attach(nothing, AT_FDCWD, &c_path(&inside(at, directory))?)
 }
 
 /// Fills `/dev`: the host's own device nodes, since a user namespace may not make any.

@@ -71,7 +71,8 @@ impl Node {
         // Starts take turns, so that each finds out which process its launcher is.
         static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
-        let interpreters = INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[])).clone();
+        let interpreters =
+            INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[], false)).clone();
         let program = env!("CARGO_BIN_EXE_sandbox-launcher").into();
         let _turn = TURN.lock().await;
         let before = children(std::process::id() as i32);
@@ -284,17 +285,9 @@ impl Code {
 
 /// A job for `app.handler` with small limits.
 pub(crate) fn job(code_dir: &Path, event: &str) -> Job {
-    let spec = FunctionSpec {
-        arn: FunctionArn::of("tested"),
-        version: "$LATEST".into(),
-        runtime: "python3.11".into(),
-        handler: "app.handler".into(),
-        code: CodeId("0".repeat(64)),
-        environment: BTreeMap::new(),
-        memory_mb: 128,
-        timeout_s: 10,
-        ephemeral_storage_mb: 512,
-    };
+    let code = CodeId("0".repeat(64));
+    let spec = FunctionSpec::new(FunctionArn::of("tested"), "python3.11", "app.handler", code);
+    let spec = FunctionSpec { timeout_s: 10, ..spec };
     Job {
         request_id: RequestId::new(SystemClock.now()),
         spec: Arc::new(spec),

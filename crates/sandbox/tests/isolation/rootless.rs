@@ -14,7 +14,7 @@ async fn rootless() -> Option<Node> {
     let unshare = ["unshare", "--user", "true"].map(str::to_owned);
     let possible =
         Command::new("setpriv").args(user.iter().chain(&unshare)).status().is_ok_and(|s| s.success());
-    let interpreters = interpreters::find(OsStr::new("/usr/bin"), &[]);
+    let interpreters = interpreters::find(OsStr::new("/usr/bin"), &[], false);
     if !possible || interpreters.iter().next().is_none() {
         println!("skipped: not root, no setpriv, no user namespaces for users, or no Python in /usr/bin");
         return None;

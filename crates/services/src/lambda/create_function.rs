@@ -10,7 +10,7 @@ use super::name::Named;
 use super::settings::Settings;
 use super::tag_resource::check_tags;
 use super::validate::Checks;
-use model::{FunctionArn, FunctionSpec, Timestamp, limits};
+use model::{FunctionArn, FunctionSpec, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let mut function = new_function(arn.clone(), &staged, input.tags, lambda.store.now());
     settings.apply(&mut function);
     let zip = staged.zip.id;
-    let shown = function.configuration(arn.as_str(), Phase::Creating);
+    let shown = function.configuration(arn.as_str(), Phase::Creating, &lambda.runtimes);
     let created = lambda.store.write(move |tx| {
         if Function::find(tx, &function.spec.arn)?.is_some() {
             return Err(exists(&function.spec.arn));
@@ -86,17 +86,7 @@ fn new_function(
     now: Timestamp,
 ) -> Function {
     Function {
-        spec: FunctionSpec {
-            arn,
-            version: "$LATEST".to_owned(),
-            runtime: String::new(),
-            handler: String::new(),
-            code: staged.id.clone(),
-            environment: BTreeMap::new(),
-            memory_mb: limits::MEMORY_MB.2,
-            timeout_s: limits::TIMEOUT_S.2,
-            ephemeral_storage_mb: limits::EPHEMERAL_STORAGE_MB.2,
-        },
+        spec: FunctionSpec::new(arn, "", "", staged.id.clone()),
         about: About {
             role: String::new(),
             description: String::new(),

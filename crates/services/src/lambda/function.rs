@@ -5,7 +5,7 @@ use super::name::Named;
 use super::refusal::architecture;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use model::{FunctionArn, FunctionSpec, REGION, Timestamp};
+use model::{FunctionArn, FunctionSpec, REGION, Runtimes, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -94,8 +94,9 @@ impl Function {
         BASE64_STANDARD.encode(bytes)
     }
 
-    /// The function as `FunctionConfiguration`; `arn` with the qualifier that the caller named.
-    pub(super) fn configuration(&self, arn: &str, phase: Phase) -> Value {
+    /// The function as `FunctionConfiguration`; `arn` with the qualifier that the caller named. With an interpreter of
+    /// another version than its own, or with none any more, it says so in its state.
+    pub(super) fn configuration(&self, arn: &str, phase: Phase, runtimes: &Runtimes) -> Value {
         let (spec, about) = (&self.spec, &self.about);
         let name = spec.arn.name();
         let mut shown = json!({
@@ -126,7 +127,14 @@ impl Function {
             shown["Environment"] = json!({"Variables": spec.environment});
         }
         match phase {
-            Phase::Ready => {}
+            Phase::Ready => match runtimes.choose(&spec.runtime) {
+                Ok(chosen) => shown["StateReason"] = json!(chosen.warning),
+                Err(missing) => {
+                    shown["State"] = json!("Failed");
+                    shown["StateReason"] = json!(missing.to_string());
+                    shown["StateReasonCode"] = json!("InvalidRuntime");
+                }
+            },
             Phase::Creating => {
                 shown["State"] = json!("Pending");
                 shown["StateReason"] = json!("The function is being created.");

@@ -30,7 +30,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let location =
         format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn.name(), function.spec.code);
     let mut shown = json!({
-        "Configuration": function.configuration(&named.shown(), Phase::Ready),
+        "Configuration": function.configuration(&named.shown(), Phase::Ready, &lambda.runtimes),
         "Code": {"RepositoryType": "S3", "Location": location},
     });
     if !function.about.tags.is_empty() {

@@ -13,5 +13,5 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
     let function = lambda.store.read(|view| Function::load(view, &named))?;
-    Ok(function.configuration(&named.shown(), Phase::Ready))
+    Ok(function.configuration(&named.shown(), Phase::Ready, &lambda.runtimes))
 }

@@ -65,7 +65,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
         for (key, about) in found {
             if let Some(spec) = view.get(&SPECS, &key)? {
                 let arn = format!("{}{qualifier}", spec.arn);
-                functions.push(Function { spec, about }.configuration(&arn, Phase::Ready));
+                functions.push(Function { spec, about }.configuration(&arn, Phase::Ready, &lambda.runtimes));
             }
         }
         Ok(Output { functions, next_marker })

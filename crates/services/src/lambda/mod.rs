@@ -45,6 +45,7 @@ pub use operations::OPERATIONS;
 pub use url::FunctionUrls;
 
 use async_trait::async_trait;
+use model::Runtimes;
 use std::sync::Arc;
 use store::Store;
 use wire::{Request, Response, Service, rest_json};
@@ -53,16 +54,16 @@ use wire::{Request, Response, Service, rest_json};
 #[derive(Clone)]
 pub struct Lambda {
     store: Store,
-    /// The runtimes that this machine has, by AWS's names.
-    runtimes: Arc<[String]>,
+    /// The runtimes that this machine has.
+    runtimes: Runtimes,
     endpoint: Endpoint,
 }
 
 impl Lambda {
     /// The Lambda API on `store`; functions may have one of `runtimes`, and clients reach the server at
     /// `endpoint`.
-    pub fn new(store: Store, runtimes: Vec<String>, endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Lambda { store, runtimes: runtimes.into(), endpoint })
+    pub fn new(store: Store, runtimes: Runtimes, endpoint: Endpoint) -> Arc<Self> {
+        Arc::new(Lambda { store, runtimes, endpoint })
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::invalid;
 use super::function::{Function, log_group};
 use super::refusal::{Rest, refuse};
 use super::validate::{Checks, all, is_account};
-use model::limits;
+use model::{Runtimes, limits};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use wire::Fault;
@@ -82,7 +82,7 @@ const KNOWN: &[&str] = &["nodejs", "java", "python", "dotnet", "go1.x", "ruby", 
 
 impl Settings {
     /// Checks everything that can be checked without the function itself. `runtimes` are those of this machine.
-    pub(super) fn check(&self, operation: &str, runtimes: &[String]) -> Result<(), Fault> {
+    pub(super) fn check(&self, operation: &str, runtimes: &Runtimes) -> Result<(), Fault> {
         let mut checks = Checks::default();
         if let Some(role) = &self.role {
             checks.pattern("role", role, ROLE, is_role(role));
@@ -184,20 +184,15 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn check_runtime(runtime: &str, runtimes: &[String]) -> Result<(), Fault> {
-    if runtimes.iter().any(|available| available == runtime) {
-        return Ok(());
-    }
-    let available = runtimes.join(", ");
+fn check_runtime(runtime: &str, runtimes: &Runtimes) -> Result<(), Fault> {
+    let Err(missing) = runtimes.choose(runtime) else { return Ok(()) };
     Err(invalid(if KNOWN.iter().any(|family| runtime.starts_with(family)) {
-        match available.as_str() {
-            "" => format!("The runtime {runtime} is not available here: no interpreter was found at start."),
-            _ => format!("The runtime {runtime} is not available here. Available: {available}."),
-        }
+        missing.to_string()
     } else {
         format!(
             "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: \
-             [{available}] or be a valid ARN"
+             [{}] or be a valid ARN",
+            missing.available
         )
     }))
 }
@@ -221,11 +216,13 @@ fn is_variable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::{Installed, Language};
     use serde_json::{Value, json};
 
     fn check(settings: Value) -> Result<(), Fault> {
         let settings: Settings = serde_json::from_value(settings).unwrap();
-        settings.check("CreateFunction", &["python3.11".to_owned()])
+        let python = Installed { language: Language::Python, version: (3, 11, 1) };
+        settings.check("CreateFunction", &Runtimes { installed: vec![python], strict: false })
     }
 
     #[test]
@@ -266,8 +263,16 @@ mod tests {
                 "InvalidParameterValueException",
                 "zero byte",
             ),
-            (json!({"Runtime": "nodejs22.x"}), "InvalidParameterValueException", "Available: python3.11."),
-            (json!({"Runtime": "cobol"}), "InvalidParameterValueException", "enum value set: [python3.11]"),
+            (
+                json!({"Runtime": "nodejs22.x"}),
+                "InvalidParameterValueException",
+                "Available: python3.11, provided",
+            ),
+            (
+                json!({"Runtime": "cobol"}),
+                "InvalidParameterValueException",
+                "enum value set: [python3.11, provided",
+            ),
             (json!({"LoggingConfig": {"LogFormat": "JSON"}}), "InvalidParameterValueException", "LogFormat"),
             (json!({"Layers": ["x"]}), "InvalidParameterValueException", "Layers"),
         ] {

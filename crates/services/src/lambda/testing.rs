@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use model::{Metering, Outcome, RequestId, StartKind, SystemClock};
+use model::{Installed, Language, Metering, Outcome, RequestId, Runtimes, StartKind, SystemClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +162,8 @@ fn open(dir: &std::path::Path) -> Arc<Lambda> {
     let endpoint = Endpoint::default();
     endpoint.set("http://127.0.0.1:4566".to_owned());
     let store = Store::open(dir, Arc::new(SystemClock)).unwrap();
-    Lambda::new(store, vec!["python3.11".to_owned()], endpoint)
+    let python = |minor| Installed { language: Language::Python, version: (3, minor, 1) };
+    Lambda::new(store, Runtimes { installed: vec![python(11)], strict: false }, endpoint)
 }
 
 /// `bytes` as the parameter `ZipFile`.

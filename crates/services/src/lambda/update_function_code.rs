@@ -39,9 +39,10 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         function.spec.code = staged.id.clone();
         function.about.zip_len = staged.zip.len;
         lambda.discard(staged);
-        return Ok(function.configuration(named.arn.as_str(), Phase::Ready));
+        return Ok(function.configuration(named.arn.as_str(), Phase::Ready, &lambda.runtimes));
     }
     let new_zip = staged.zip.id;
+    let runtimes = lambda.runtimes.clone();
     let updated = lambda
         .store
         .write(move |tx| {
@@ -54,7 +55,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             function.about.zip_len = staged.zip.len;
             function.touch(tx.now());
             function.save(tx)?;
-            Ok::<_, Error>((function.configuration(named.arn.as_str(), Phase::Updating), old_zip))
+            Ok::<_, Error>((function.configuration(named.arn.as_str(), Phase::Updating, &runtimes), old_zip))
         })
         .await;
     // Whichever of the two nothing links now goes.

@@ -24,6 +24,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let input: Input = call.input()?;
     let named = Named::whole(call.label("FunctionName"))?;
     input.settings.check(call.operation, &lambda.runtimes)?;
+    let runtimes = lambda.runtimes.clone();
     lambda
         .store
         .write(move |tx| {
@@ -32,7 +33,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             input.settings.apply(&mut function);
             function.touch(tx.now());
             function.save(tx)?;
-            Ok(function.configuration(named.arn.as_str(), Phase::Updating))
+            Ok(function.configuration(named.arn.as_str(), Phase::Updating, &runtimes))
         })
         .await
 }

@@ -122,17 +122,8 @@ impl Bench {
     /// Makes the scheduler believe in a function; its ARN.
     pub(super) async fn function(&self, name: &str) -> String {
         let arn = FunctionArn::of(name);
-        let spec = FunctionSpec {
-            arn: arn.clone(),
-            version: "$LATEST".into(),
-            runtime: "python3.11".into(),
-            handler: "app.handler".into(),
-            code: model::CodeId("0".into()),
-            environment: BTreeMap::new(),
-            memory_mb: 128,
-            timeout_s: 3,
-            ephemeral_storage_mb: 512,
-        };
+        let code = model::CodeId("0".into());
+        let spec = FunctionSpec::new(arn.clone(), "python3.11", "app.handler", code);
         let key = arn.as_str().to_owned();
         self.store.write(move |tx| tx.put(&SPECS, key, &spec)).await.unwrap();
         arn.as_str().to_owned()
