@@ -19,6 +19,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 from mayfly_process import MayflyProcess, binary, trouble, wait_for  # noqa: E402
@@ -198,3 +199,14 @@ def make_function(client, name: str, source, **config) -> dict:
         FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
     )
     return client.get_function_configuration(FunctionName=name)
+
+
+def refused(code, call, status=None, **arguments) -> str:
+    """Call and expect the refusal `code`; its message."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    error = caught.value.response
+    assert error["Error"]["Code"] == code, error
+    if status:
+        assert error["ResponseMetadata"]["HTTPStatusCode"] == status
+    return error["Error"].get("Message", "")

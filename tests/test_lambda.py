@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ACCOUNT, REGION, ROLE, RUNTIME, AwsCliError, make_function, zip_of
+from conftest import ACCOUNT, REGION, ROLE, RUNTIME, AwsCliError, make_function, refused, zip_of
 from mayfly_process import wait_for
 
 ECHO = "def handler(event, context):\n    print('saw', event)\n    return event\n"
@@ -41,17 +41,6 @@ def create(functions, name, zipped=None, **changes):
     settings = {"Runtime": RUNTIME, "Handler": "app.handler", "Role": ROLE, **changes}
     code = settings.pop("Code", {"ZipFile": zipped or zip_of({"app.py": ECHO})})
     return functions.create_function(FunctionName=name, Code=code, **settings)
-
-
-def refused(code, call, status=None, **arguments):
-    """Calls and expects the refusal; its message."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    error = caught.value.response
-    assert error["Error"]["Code"] == code, error
-    if status:
-        assert error["ResponseMetadata"]["HTTPStatusCode"] == status
-    return error["Error"]["Message"]
 
 
 def raw_zip(entries):

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import AwsCliError, make_function
+from conftest import AwsCliError, make_function, refused
 from mayfly_process import wait_for
 
 
@@ -31,17 +31,6 @@ def bucket(s3):
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name)
     return name
-
-
-def refused(code, call, status=None, **arguments):
-    """Calls and expects the refusal; its message."""
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    error = caught.value.response
-    assert error["Error"]["Code"] == code, error
-    if status:
-        assert error["ResponseMetadata"]["HTTPStatusCode"] == status
-    return error["Error"].get("Message", "")
 
 
 def raw(server, method, path, headers=None, body=b"", signed=True):
