@@ -49,6 +49,8 @@ pub struct Features {
     pub proc: bool,
     /// System calls are filtered.
     pub seccomp: bool,
+    /// The version of Landlock that guards files once more; none where the kernel has it not or it is switched off.
+    pub landlock: Option<u32>,
 }
 
 impl fmt::Display for Features {
@@ -61,6 +63,10 @@ impl fmt::Display for Features {
             "seccomp     {}",
             if self.seccomp { "allow-list" } else { "NOT enforced on this machine" }
         )?;
+        match self.landlock {
+            Some(version) => writeln!(f, "landlock    version {version}")?,
+            None => writeln!(f, "landlock    absent from this kernel; mounts guard files alone")?,
+        }
         writeln!(
             f,
             "/proc       {}",

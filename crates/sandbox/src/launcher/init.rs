@@ -4,6 +4,7 @@
 //! cannot signal it (the kernel drops signals that pid 1 does not handle). When it ends, the kernel kills everything
 //! else in the sandbox.
 
+use super::landlock;
 use super::limits::{Fallback, restrict_process};
 use super::namespace::INSIDE;
 use super::seccomp::Filters;
@@ -60,6 +61,8 @@ pub(super) struct Birth<'a> {
     pub(super) code: &'a OwnedFd,
     pub(super) fallback: Fallback,
     pub(super) proc: bool,
+    /// The version of Landlock to use.
+    pub(super) landlock: Option<u32>,
 }
 
 /// The whole life of pid 1.
@@ -120,7 +123,7 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
         filters.apply().step("filter system calls")?;
     }
     process::fork(|| {
-        let Err(failure) = become_runtime(start, ends) else { return };
+        let Err(failure) = become_runtime(birth) else { return };
         let _ = socket::send(ends.supervision, &control::encode(&failure.notice()), &[], MsgFlags::empty());
     })
     .step("fork")
@@ -155,7 +158,8 @@ fn enter_root(birth: &Birth<'_>) -> Result<(), Failure> {
 }
 
 /// Turns the child of pid 1 into the runtime. Returns only if that fails.
-fn become_runtime(start: &Start, ends: &Ends<'_>) -> Result<(), Failure> {
+fn become_runtime(birth: &Birth<'_>) -> Result<(), Failure> {
+    let Birth { start, ends, .. } = birth;
     setsid().step("begin a session")?;
     let null = File::open("/dev/null").step("open /dev/null")?;
     let null = process::lift(null).step("copy a descriptor")?;
@@ -166,6 +170,7 @@ fn become_runtime(start: &Start, ends: &Ends<'_>) -> Result<(), Failure> {
     }
     process::close_on_exec_from(CHANNEL + 1).step("close descriptors")?;
     process::default_signals();
+    birth.landlock.map_or(Ok(()), landlock::restrict).step("restrict files")?;
     let c_strings = |strings: &[String]| -> io::Result<Vec<CString>> {
         strings.iter().map(|s| Ok(CString::new(s.as_str())?)).collect()
     };

@@ -1,6 +1,6 @@
 //! Limits that are numbers: a share of the processor, and the resource limits of each process.
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io;
 
 /// The memory that buys one whole processor, in MB.
@@ -49,12 +49,19 @@ pub(super) struct Fallback {
 
 /// Sets the resource limits of this process and all that come from it. `storage` bounds the size of a file.
 pub(super) fn restrict_process(storage: u64, fallback: Fallback) -> io::Result<()> {
-    let set = |resource, value| setrlimit(resource, value, value);
+    // Only root may raise a limit that somebody has set on the server.
+    let set = |resource, value| {
+        let (_, most) = getrlimit(resource)?;
+        setrlimit(resource, most.min(value), most.min(value))
+    };
     set(Resource::RLIMIT_NOFILE, model::limits::OPEN_FILES)?;
     set(Resource::RLIMIT_CORE, 0)?;
     set(Resource::RLIMIT_FSIZE, storage)?;
     set(Resource::RLIMIT_MEMLOCK, 64 * 1024)?;
     set(Resource::RLIMIT_MSGQUEUE, 819_200)?;
+    // Whatever the server may do, a function does not run before others.
+    set(Resource::RLIMIT_RTPRIO, 0)?;
+    set(Resource::RLIMIT_NICE, 0)?;
     if let Some(memory) = fallback.memory {
         set(Resource::RLIMIT_AS, memory)?;
     }

@@ -9,6 +9,7 @@ mod group;
 mod init;
 mod janitor;
 mod keeper;
+mod landlock;
 mod limits;
 mod namespace;
 mod observe;

@@ -4,6 +4,7 @@ use super::cgroup::Trees;
 use super::group::Controller;
 use super::janitor::Janitor;
 use super::keeper::Keeper;
+use super::landlock;
 use super::namespace::Identity;
 use super::probe;
 use super::seccomp::Filters;
@@ -88,6 +89,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         metering: or_rlimit(memory.min(trees.enforcement(Controller::Cpuacct))),
         proc,
         seccomp,
+        landlock: landlock::version(),
     };
     let ground = Ground {
         identity,
@@ -96,6 +98,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         memory_fallback: memory == Enforcement::Nothing,
         processes_fallback: processes == Enforcement::Nothing,
         proc,
+        landlock: features.landlock,
         filters,
     };
     let keeper = Keeper::new(ground, trees, janitor, mine, setup.roots, setup.standby);

@@ -32,6 +32,7 @@ pub(super) struct Ground {
     pub(super) memory_fallback: bool,
     pub(super) processes_fallback: bool,
     pub(super) proc: bool,
+    pub(super) landlock: Option<u32>,
     pub(super) filters: Option<Filters>,
 }
 
@@ -118,7 +119,15 @@ fn bear(
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWNET
         | if group.version_2() { libc::CLONE_NEWCGROUP } else { 0 };
-    let birth = init::Birth { start, ends: &ends, root: &root, code: &code, fallback, proc: ground.proc };
+    let birth = init::Birth {
+        start,
+        ends: &ends,
+        root: &root,
+        code: &code,
+        fallback,
+        proc: ground.proc,
+        landlock: ground.landlock,
+    };
     let (pid, pidfd) = process::clone_into(namespaces, || {
         // The gate opens when the uids are mapped; if the sitter dies before, it closes, as this end is not held.
         let mut byte = [0];

@@ -1,5 +1,6 @@
 //! System calls that have no safe wrapper elsewhere. All unsafe code of this crate is here.
 
+pub(crate) mod landlock;
 pub(crate) mod mounts;
 pub(crate) mod process;
 pub(crate) mod socket;
