@@ -22,9 +22,38 @@ struct Times {
     reported: Duration,
 }
 
-/// An empty handler, and one that takes all the time it gets.
-const FUNCTION: &str =
-    "def handler(event, context):\n    return event\n\ndef forever(event, context):\n    while True: pass\n";
+/// An empty handler, and some that take all the time they get.
+const FUNCTION: &str = r#"
+import os
+
+def handler(event, context):
+    return event
+
+def busy(event, context):
+    while True: pass
+
+def stopped(event, context):
+    os.kill(os.getpid(), 19)
+
+def large(event, context):
+    kept = bytearray(1 << 30)
+    for at in range(0, len(kept), 4096): kept[at] = 1
+    while True: pass
+
+def many(event, context):
+    try:
+        while os.fork(): pass
+    except OSError: pass
+    while True: pass
+"#;
+
+/// Handlers that have to be killed.
+const ENDLESS: [(&str, &str); 4] = [
+    ("app.busy", "gone after a deadline"),
+    ("app.stopped", "  having stopped itself"),
+    ("app.large", "  with 1 GB of memory"),
+    ("app.many", "  with 1,024 busy processes"),
+];
 
 fn main() {
     let events = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(300);
@@ -63,7 +92,9 @@ fn main() {
         line("  handler, answer, account", of(&waiting, |t| t.reported - t.ready));
         line("event, groups made for it", of(&fresh, |t| t.reported));
         line("  sandbox stands", of(&fresh, |t| t.stands));
-        line("gone after a deadline", overruns(&standby, &interpreter, data.path()).await);
+        for (handler, what) in ENDLESS {
+            line(what, overruns(&standby, &interpreter, data.path(), handler).await);
+        }
         line("bare python3 -c pass", bare);
         line("bare python3 -S -s -c pass", lean);
     });
@@ -102,18 +133,18 @@ async fn event(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Tim
     Times { stands: stands.1.recv().unwrap(), ready: ready.1.recv().unwrap(), reported }
 }
 
-/// How long after its time limit everything of a busy function is gone.
-async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Vec<Duration> {
+/// How long after its time limit everything of a function is gone.
+async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path, handler: &str) -> Vec<Duration> {
     let mut overruns = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..10 {
         let mut job = job(interpreter, code);
         let spec = Arc::make_mut(&mut job.spec);
-        (spec.handler, spec.timeout_s) = ("app.forever".into(), 1);
+        (spec.handler, spec.timeout_s, spec.memory_mb) = (handler.into(), 3, 4_096);
         let (ready, at) = channel();
         let (lines, _taken) = tokio::sync::mpsc::channel(16);
         let initialised = Box::new(move || ready.send(Instant::now()).unwrap());
         sandbox.run(job, Hooks { lines, platform: Box::new(drop), initialised }).await.unwrap();
-        overruns.push(at.recv().unwrap().elapsed() - Duration::from_secs(1));
+        overruns.push(at.recv().unwrap().elapsed() - Duration::from_secs(3));
     }
     overruns
 }

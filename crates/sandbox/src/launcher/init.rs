@@ -113,6 +113,7 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
 
     restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
         .step("set resource limits")?;
+    process::ordinary_children().step("give up the priority")?;
     process::drop_capabilities().step("drop capabilities")?;
     prctl::set_no_new_privs().step("forbid new privileges")?;
     let notice = control::encode(&Notice::Ready);

@@ -51,6 +51,23 @@ const SOCKETS: [(libc::c_int, Option<libc::c_int>, Option<libc::c_int>); 10] = [
 /// The bits of a socket's type that are not flags.
 const SOCKET_TYPE: u64 = 0xf;
 
+/// Calls whose first argument names a process. Pid 1 has the function's uid, but its priority and limits are not the
+/// function's to change: it must not be too slow to die.
+const OF_A_PROCESS: [i64; 5] = [
+    libc::SYS_prlimit64,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+];
+
+/// Calls whose first argument says what the second names, and its values for a process and for a process group; all
+/// processes of a user include pid 1.
+const OF_A_PROCESS_OR_GROUP: [(i64, u64, u64); 2] = [
+    (libc::SYS_setpriority, libc::PRIO_PROCESS as u64, libc::PRIO_PGRP as u64),
+    (libc::SYS_ioprio_set, 1, 2), // IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP
+];
+
 /// Execution domains that Docker permits: Linux, with or without short inodes or 32-bit names, and the query.
 const PERSONALITIES: [u64; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
@@ -101,6 +118,14 @@ fn allowed() -> Result<Rules, seccompiler::BackendError> {
     });
     rules.insert(libc::SYS_socket, sockets.collect::<Result<_, _>>()?);
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![is(0, libc::AF_UNIX as u64)?])?]);
+
+    for call in OF_A_PROCESS {
+        rules.insert(call, vec![SeccompRule::new(vec![compare(0, Compare::Ne, 1)?])?]);
+    }
+    for (call, process, group) in OF_A_PROCESS_OR_GROUP {
+        let another = SeccompRule::new(vec![is(0, process)?, compare(1, Compare::Ne, 1)?])?;
+        rules.insert(call, vec![another, SeccompRule::new(vec![is(0, group)?])?]);
+    }
 
     let personalities = PERSONALITIES.iter().map(|domain| SeccompRule::new(vec![is(0, *domain)?]));
     rules.insert(libc::SYS_personality, personalities.collect::<Result<_, _>>()?);
@@ -208,7 +233,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_inotify_init1,
     libc::SYS_inotify_rm_watch,
     libc::SYS_ioprio_get,
-    libc::SYS_ioprio_set,
     libc::SYS_kill,
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
@@ -262,7 +286,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_pread64,
     libc::SYS_preadv,
     libc::SYS_preadv2,
-    libc::SYS_prlimit64,
     libc::SYS_pselect6,
     libc::SYS_pwrite64,
     libc::SYS_pwritev,
@@ -295,10 +318,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_sched_getparam,
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_rr_get_interval,
-    libc::SYS_sched_setaffinity,
-    libc::SYS_sched_setattr,
-    libc::SYS_sched_setparam,
-    libc::SYS_sched_setscheduler,
     libc::SYS_sched_yield,
     libc::SYS_seccomp,
     libc::SYS_semctl,
@@ -317,7 +336,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_setgroups,
     libc::SYS_setitimer,
     libc::SYS_setpgid,
-    libc::SYS_setpriority,
     libc::SYS_setregid,
     libc::SYS_setresgid,
     libc::SYS_setresuid,

@@ -62,6 +62,9 @@ impl Slot {
             self.account(usage);
         }
         self.kill();
+        if !now {
+            self.group.hasten();
+        }
     }
 
     /// Reaps pid 1, which has ended, and accounts for the whole job.

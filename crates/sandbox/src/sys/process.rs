@@ -152,6 +152,22 @@ pub(crate) fn default_signals() {
     }
 }
 
+/// Lets this process run before ordinary ones of its control group, and what comes from it. Only root may.
+pub(crate) fn run_first() -> io::Result<()> {
+    // SAFETY: works on plain numbers.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) }.into())?;
+    Ok(())
+}
+
+/// Makes what comes from this process ordinary, whatever its own priority is.
+pub(crate) fn ordinary_children() -> io::Result<()> {
+    let none = libc::sched_param { sched_priority: 0 };
+    let policy = libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: `none` is the structure that the call reads, and outlives it.
+    check(unsafe { libc::sched_setscheduler(0, policy, &none) }.into())?;
+    Ok(())
+}
+
 /// Ignores `signals`.
 pub(crate) fn ignore_signals(signals: &[Signal]) {
     for signal in signals {
