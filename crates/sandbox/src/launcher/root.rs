@@ -1,7 +1,9 @@
 //! The root directory of sandboxes: built once per interpreter, copied for each event.
 //!
-//! It is a small read-only tmpfs with the skeleton of a system. `/usr`, the libraries and what the interpreter needs
-//! are the host's, read-only and without set-uid; `/etc` is written here and says nothing about the host.
+//! It is a small read-only tmpfs with the skeleton of a system. Programs, shared libraries, certificates and what the
+//! interpreter needs are the host's, read-only and without set-uid; `/etc` is written here and says nothing about the
+//! host. Nothing else of the host is there: not `/usr/local`, `/usr/share`, `/usr/src` nor the libraries of other
+//! interpreters.
 
 use super::namespace::INSIDE;
 use crate::control::{BOOTSTRAP_DIR, Root};
@@ -14,8 +16,34 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Directories of the host that hold programs and libraries. Some are links into `/usr`.
-const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+/// What programs of the host need, as far as it is there: programs, the linker's directories of every word size, time
+/// zones, locales, certificates. Links are made as links.
+const SYSTEM: [&str; 18] = [
+    "/usr/bin",
+    "/usr/sbin", // if it is a link to the former
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libx32",
+    "/usr/lib/locale",
+    "/usr/lib/ssl",
+    "/usr/share/zoneinfo",
+    "/usr/share/ca-certificates",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/tls/certs",
+    "/etc/ssl/certs",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+];
+
+/// Directories of programs for administrators, and of libraries with much beside them: they appear only as links.
+const TOO_MUCH: [&str; 3] = ["/usr/sbin", "/sbin", "/lib"];
+
+/// Directories that hold libraries.
+const LIBRARIES: [&str; 2] = ["/usr/lib", "/lib"];
 
 /// The devices that a program may expect anywhere.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
@@ -44,17 +72,20 @@ pub(super) fn build(run_dir: &Path, index: usize, root: &Root) -> io::Result<()>
     for directory in EMPTY {
         fs::create_dir_all(at.join(directory))?;
     }
-    for directory in SYSTEM {
-        match fs::symlink_metadata(directory) {
-            Ok(metadata) if metadata.is_symlink() => {
-                symlink(fs::read_link(directory)?, inside(&at, directory))?
-            }
-            Ok(_) => bind(&at, Path::new(directory))?,
-            Err(_) => {}
+    let mut bound: Vec<PathBuf> = Vec::new();
+    for shown in libraries().into_iter().chain(SYSTEM.map(PathBuf::from)).chain(root.shown.iter().cloned()) {
+        let Ok(metadata) = fs::symlink_metadata(&shown) else { continue };
+        if bound.iter().any(|all| shown.starts_with(all)) {
+            continue; // it is there with a directory around it
         }
-    }
-    for shown in root.shown.iter().filter(|shown| !SYSTEM.iter().any(|system| shown.starts_with(system))) {
-        bind(&at, shown)?;
+        if metadata.is_symlink() {
+            let link = inside(&at, &shown);
+            fs::create_dir_all(link.parent().unwrap_or(&at))?;
+            symlink(fs::read_link(&shown)?, link)?;
+        } else if !TOO_MUCH.iter().any(|much| shown == Path::new(much)) {
+            bind(&at, &shown)?;
+            bound.push(shown);
+        }
     }
     for hidden in &root.hidden {
         hide(&at, hidden)?;
@@ -69,6 +100,21 @@ pub(super) fn build(run_dir: &Path, index: usize, root: &Root) -> io::Result<()>
         fs::copy(file.path(), runtime.join(file.file_name()))?;
     }
     mounts::restrict(&base, READ_ONLY, false)
+}
+
+/// The directories of shared libraries. Where they are kept apart by architecture, only those: beside them are the
+/// libraries of interpreters, compilers and services.
+fn libraries() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for directory in LIBRARIES.iter().filter(|directory| !Path::new(directory).is_symlink()) {
+        let is_architecture = |path: &PathBuf| {
+            path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().contains("-linux-"))
+        };
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let apart: Vec<_> = entries.map(|entry| entry.path()).filter(is_architecture).collect();
+        if apart.is_empty() { found.push(directory.into()) } else { found.extend(apart) }
+    }
+    found
 }
 
 /// Where the absolute `path` lies below the new root `at`.
@@ -134,6 +180,15 @@ fn etc(at: &Path) -> io::Result<()> {
     if let Ok(index) = fs::read("/etc/ld.so.cache") {
         fs::write(etc.join("ld.so.cache"), index)?;
     }
-    let certificates = Path::new("/etc/ssl/certs");
-    if certificates.is_dir() { bind(at, certificates) } else { Ok(()) }
+    // Some programs have their name by way of a link there: awk, for instance.
+    fs::create_dir(etc.join("alternatives"))?;
+    for link in fs::read_dir("/etc/alternatives").into_iter().flatten().flatten() {
+        match fs::read_link(link.path()) {
+            Ok(program) if program.starts_with("/usr/bin") => {
+                symlink(program, etc.join("alternatives").join(link.file_name()))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
