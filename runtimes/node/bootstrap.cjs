@@ -63,45 +63,44 @@ function write(descriptor, bytes) {
 }
 
 /** Sends one frame. Nothing that was printed is left behind: the log is written synchronously. */
-function send(kind, body = "") {
-  const length = Buffer.byteLength(body);
-  const frame = Buffer.allocUnsafe(5 + length);
-  frame.write(kind, 0);
-  frame.writeUInt32BE(length, 1);
-  if (typeof body === "string") frame.write(body, 5);
-  else frame.set(body, 5);
-  write(CHANNEL, frame);
+function send(kind, body) {
+  const head = new Uint8Array(5);
+  head[0] = kind.charCodeAt(0);
+  if (body) new DataView(head.buffer).setUint32(1, body.length);
+  write(CHANNEL, head);
+  if (body) write(CHANNEL, body);
 }
 
-/** Reads exactly so many bytes. It blocks; the platform closes the channel only when it ends this process. */
-function receive(length) {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let got = 0; got < length; ) {
-    const read = readSync(CHANNEL, bytes, got, length - got, null);
+/** Fills `bytes`. It blocks; the platform closes the channel only when it ends this process. */
+function receive(bytes) {
+  for (let got = 0; got < bytes.length; ) {
+    const read = readSync(CHANNEL, bytes, got, bytes.length - got, null);
     if (read === 0) process.exit(0);
     got += read;
   }
   return bytes;
 }
 
-/** Waits to be killed. Threads of the function go on until then. */
-function waitForTheEnd() {
-  for (;;) receive(1);
+/** The number at a place in `bytes`. */
+function numberAt(bytes, place) {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(place);
 }
 
-/** Sends the last frame. The code behind it does not run. */
+/** Sends the last frame and waits to be killed: the code behind it does not run, but threads of the function do. */
 function conclude(kind, body) {
   try {
-    send(kind, body);
+    send(kind, typeof body === "string" ? Buffer.from(body) : body);
+    receive(new Uint8Array(1));
   } finally {
-    waitForTheEnd();
+    process.exit(0); // the platform is gone
   }
 }
 
 /** The event, as its header and its text. */
 function nextEvent() {
-  const body = receive(receive(5).readUInt32BE(1));
-  const split = 4 + body.readUInt32BE(0);
+  const head = receive(new Uint8Array(5));
+  const body = receive(Buffer.allocUnsafe(numberAt(head, 1)));
+  const split = 4 + numberAt(body, 0);
   return [JSON.parse(body.toString("utf8", 4, split)), body.toString("utf8", split)];
 }
 
