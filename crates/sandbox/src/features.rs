@@ -49,6 +49,8 @@ pub struct Features {
     pub proc: bool,
     /// System calls are filtered.
     pub seccomp: bool,
+    /// The network policy `internet` can be offered, or why it cannot.
+    pub internet: Result<(), String>,
 }
 
 impl fmt::Display for Features {
@@ -66,6 +68,10 @@ impl fmt::Display for Features {
             "/proc       {}",
             if self.proc { "own processes only" } else { "absent (not permitted here)" }
         )?;
+        match &self.internet {
+            Ok(()) => writeln!(f, "internet    through a device of its own for each event that may use it")?,
+            Err(reason) => writeln!(f, "internet    NOT available: {reason}")?,
+        }
         writeln!(f, "memory      {}", self.memory)?;
         writeln!(f, "processes   {}", self.processes)?;
         writeln!(f, "cpu         {}", self.cpu)?;

@@ -11,6 +11,7 @@ mod janitor;
 mod keeper;
 mod limits;
 mod namespace;
+mod network;
 mod observe;
 mod probe;
 mod root;

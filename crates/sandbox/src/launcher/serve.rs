@@ -88,6 +88,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         metering: or_rlimit(memory.min(trees.enforcement(Controller::Cpuacct))),
         proc,
         seccomp,
+        internet: probe::internet(),
     };
     let ground = Ground {
         identity,

@@ -1,6 +1,7 @@
 //! System calls that have no safe wrapper elsewhere. All unsafe code of this crate is here.
 
 pub(crate) mod mounts;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod socket;
 
