@@ -2,8 +2,11 @@
 
 use super::device::Port;
 use super::packet::{self, Key};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, send};
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
 use std::task::Context;
 use tokio::net::UdpSocket;
 use tokio::sync::OwnedSemaphorePermit;
@@ -30,15 +33,11 @@ impl Flow {
         Ok(Flow { key, socket: UdpSocket::from_std(socket)?, last: Instant::now(), _place: place })
     }
 
-    /// Passes a datagram on, or loses it, as networks do.
-    pub(super) fn send(&mut self, payload: &[u8]) {
+    /// Passes a datagram on, or loses it, as networks do. False if the destination has refused one before.
+    pub(super) fn send(&mut self, payload: &[u8]) -> bool {
         self.last = Instant::now();
-        let _ = self.socket.try_send(payload);
-    }
-
-    /// What it is known by.
-    pub(super) fn key(&self) -> Key {
-        self.key
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(self.socket.as_raw_fd(), payload, flags) != Err(Errno::ECONNREFUSED)
     }
 
     /// Brings in what has come.
@@ -51,9 +50,6 @@ impl Flow {
                 Ok(length) => {
                     self.last = Instant::now();
                     packet::answer(port, self.key, &room[..length]);
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    packet::refuse(port, self.key, &[]);
                 }
                 // Readiness was stale, and is asked for again; or the destination cannot be reached for now.
                 Err(_) => {}

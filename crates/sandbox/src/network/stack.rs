@@ -151,25 +151,27 @@ impl Stack {
         if key.destination == SocketAddrV4::new(RESOLVER_ADDRESS, DNS) {
             return self.take_question(key, payload);
         }
-        if let Some(flow) = self.flows.get_mut(&key) {
-            return flow.send(payload);
+        if !self.flows.contains_key(&key)
+            && let Some(flow) = self.open_flow(key)
+        {
+            self.flows.insert(key, flow);
         }
-        let opened = self.outside.permits(key.destination).then(|| self.outside.enter()).flatten();
-        match opened.and_then(|place| Flow::open(key, place).ok()) {
-            Some(mut flow) => {
-                if self.flows.len() >= NETWORK_FLOWS
-                    && let Some(oldest) = self.flows.values().min_by_key(|flow| flow.last).map(Flow::key)
-                {
-                    self.flows.remove(&oldest);
-                }
-                flow.send(payload);
-                self.flows.insert(key, flow);
-            }
-            None => {
-                let mut port = Port { device: self.device.get_ref(), packet: None, room: &mut self.outbound };
-                packet::refuse(&mut port, key, payload);
-            }
+        let sent = self.flows.get_mut(&key).is_some_and(|flow| flow.send(payload));
+        if !sent {
+            let mut port = Port { device: self.device.get_ref(), packet: None, room: &mut self.outbound };
+            packet::refuse(&mut port, key, payload);
         }
+    }
+
+    fn open_flow(&mut self, key: Key) -> Option<Flow> {
+        if !self.outside.permits(key.destination) {
+            return None;
+        }
+        if self.flows.len() >= NETWORK_FLOWS {
+            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last).map(|(key, _)| *key)?;
+            self.flows.remove(&oldest);
+        }
+        Flow::open(key, self.outside.enter()?).ok()
     }
 
     fn take_question(&mut self, key: Key, question: &[u8]) {
