@@ -158,8 +158,9 @@ pub const NETWORK_QUESTIONS: usize = 64;
 /// TCP connections, UDP flows and questions of all sandboxes at one time; the next one is refused.
 pub const NETWORK_TOTAL: usize = 4_096;
 
-/// What waits in one TCP connection of a sandbox in each direction at the most, in bytes (64 KB).
-pub const NETWORK_BUFFER: usize = 64 * 1024;
+/// What waits in one TCP connection of a sandbox in each direction at the most, in bytes: the largest window that TCP
+/// has without scaling, which smoltcp 0.14 miscounts.
+pub const NETWORK_BUFFER: usize = 65_535;
 
 /// How long a destination may take to accept a connection of a function.
 pub const NETWORK_CONNECT: Duration = Duration::from_secs(30);

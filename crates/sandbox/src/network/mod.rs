@@ -9,6 +9,8 @@
 mod address;
 mod device;
 mod flow;
+#[cfg(test)]
+mod hostile;
 mod packet;
 mod resolve;
 mod stack;
@@ -22,8 +24,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// What the functions of a node may reach.
 #[derive(Clone, Debug)]
@@ -92,22 +93,19 @@ fn is_own(address: Ipv4Addr) -> bool {
     source().is_ok_and(|source: SocketAddr| source.ip() == address)
 }
 
-/// A sandbox's way outside. Dropping it closes everything that goes through it.
+/// A sandbox's way outside. When it is dropped, the packets that the sandbox has sent by then are taken, and
+/// everything that goes through it is closed.
 #[derive(Debug)]
 pub(crate) struct Link {
-    task: AbortHandle,
+    /// Its end ends the task that serves.
+    _stop: oneshot::Sender<()>,
 }
 
 impl Link {
     /// Serves the sandbox at the other end of `device`.
     pub(crate) fn serve(device: OwnedFd, outside: Arc<Outside>) -> io::Result<Link> {
-        let stack = stack::Stack::new(device, outside)?;
-        Ok(Link { task: tokio::spawn(stack.run()).abort_handle() })
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(stack::Stack::new(device, outside, stopped)?.run());
+        Ok(Link { _stop: stop })
     }
 }

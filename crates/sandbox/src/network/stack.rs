@@ -22,10 +22,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How many packets are read before connections and flows have their turn.
 const TURN: usize = 32;
+
+/// How many turns there are at most when the sandbox is ended, so that what it has sent last is not lost.
+const LAST_TURNS: usize = 16;
 
 /// Where name servers listen.
 const DNS: u16 = 53;
@@ -36,6 +40,8 @@ type Question = Pin<Box<dyn Future<Output = Option<(Key, Vec<u8>)>> + Send>>;
 pub(super) struct Stack {
     device: AsyncFd<OwnedFd>,
     outside: Arc<Outside>,
+    stopped: oneshot::Receiver<()>,
+    turns_left: usize,
     began: Instant,
     /// The packet that has come, or a datagram of the outside.
     inbound: Box<[u8]>,
@@ -56,13 +62,19 @@ impl fmt::Debug for Stack {
 }
 
 impl Stack {
-    pub(super) fn new(device: OwnedFd, outside: Arc<Outside>) -> io::Result<Stack> {
+    pub(super) fn new(
+        device: OwnedFd,
+        outside: Arc<Outside>,
+        stopped: oneshot::Receiver<()>,
+    ) -> io::Result<Stack> {
         let mut outbound = Vec::new();
         let mut port = Port { device: &device, packet: None, room: &mut outbound };
         let stranger = (stream::interface(&mut port, Moment::ZERO), SocketSet::new(Vec::new()));
         Ok(Stack {
             device: socket::watched(device)?,
             outside,
+            stopped,
+            turns_left: LAST_TURNS,
             began: Instant::now(),
             inbound: vec![0; LONGEST].into(),
             outbound,
@@ -74,12 +86,16 @@ impl Stack {
         })
     }
 
-    /// Serves until the device is gone.
+    /// Serves until the sandbox is ended or its device is gone.
     pub(super) async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await
+        poll_fn(|cx| self.poll(cx)).await;
+        // The device goes with its descriptor, and the kernel takes its time for that.
+        let device = self.device.into_inner();
+        tokio::task::spawn_blocking(move || drop(device));
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let ending = self.turns_left < LAST_TURNS || Pin::new(&mut self.stopped).poll(cx).is_ready();
         let more = match self.take_packets(cx) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => return Poll::Ready(()),
@@ -88,6 +104,12 @@ impl Stack {
         self.serve_streams(cx);
         self.serve_flows(cx);
         self.take_answers(cx);
+        if ending {
+            self.turns_left -= 1;
+            if !more || self.turns_left == 0 {
+                return Poll::Ready(());
+            }
+        }
         if more {
             cx.waker().wake_by_ref();
         }
