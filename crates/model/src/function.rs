@@ -23,6 +23,45 @@ impl fmt::Debug for CodeId {
     }
 }
 
+/// What a sandbox can reach beside itself. The order is from less to more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkPolicy {
+    /// Nothing at all, not even the platform.
+    #[serde(rename = "none")]
+    Nothing,
+    /// The platform's APIs.
+    Platform,
+    /// The platform's APIs, and outgoing connections to public addresses and those that the node opens.
+    Internet,
+}
+
+impl NetworkPolicy {
+    /// All of them, from less to more.
+    pub const ALL: [NetworkPolicy; 3] =
+        [NetworkPolicy::Nothing, NetworkPolicy::Platform, NetworkPolicy::Internet];
+
+    /// The policy of this name, if there is one.
+    pub fn named(name: &str) -> Option<NetworkPolicy> {
+        NetworkPolicy::ALL.into_iter().find(|policy| policy.name() == name)
+    }
+
+    /// Its name, as in settings and tags.
+    pub fn name(self) -> &'static str {
+        match self {
+            NetworkPolicy::Nothing => "none",
+            NetworkPolicy::Platform => "platform",
+            NetworkPolicy::Internet => "internet",
+        }
+    }
+}
+
+impl fmt::Display for NetworkPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Everything the scheduler and the sandbox need to run one version of a function.
 ///
 /// The Lambda service writes it when code or configuration change; what only describes a function (role,
@@ -50,6 +89,9 @@ pub struct FunctionSpec {
     /// How the log is written.
     #[serde(default)]
     pub logging: Logging,
+    /// What it can reach; unset: what the node gives to functions that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkPolicy>,
 }
 
 impl FunctionSpec {
@@ -66,6 +108,7 @@ impl FunctionSpec {
             timeout_s: limits::TIMEOUT_S.2,
             ephemeral_storage_mb: limits::EPHEMERAL_STORAGE_MB.2,
             logging: Logging::default(),
+            network: None,
         }
     }
 

@@ -143,3 +143,37 @@ pub const SQL_TRANSACTION_IDLE: Duration = Duration::from_secs(3 * 60);
 
 /// How long an SQL transaction may last before it is rolled back.
 pub const SQL_TRANSACTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+// The network of functions that may reach the outside.
+
+/// TCP connections of one sandbox to the outside at one time; the next one is refused.
+pub const NETWORK_STREAMS: usize = 256;
+
+/// UDP flows of one sandbox to the outside at one time; a new one ends the one that was idle for longest.
+pub const NETWORK_FLOWS: usize = 128;
+
+/// Questions to name servers of one sandbox at one time; the next one is dropped, and asked again by who asked.
+pub const NETWORK_QUESTIONS: usize = 64;
+
+/// TCP connections, UDP flows and questions of all sandboxes at one time; the next one is refused.
+pub const NETWORK_TOTAL: usize = 4_096;
+
+/// What waits in one TCP connection of a sandbox in each direction at the most, in bytes: the largest window that TCP
+/// has without scaling, which smoltcp 0.14 miscounts.
+pub const NETWORK_BUFFER: usize = 65_535;
+
+/// How long a destination may take to accept a connection of a function.
+pub const NETWORK_CONNECT: Duration = Duration::from_secs(30);
+
+/// How long a TCP connection of a function may rest (350 s, as behind AWS's NAT gateway).
+/// Source: <https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html>
+pub const NETWORK_STREAM_IDLE: Duration = Duration::from_secs(350);
+
+/// How long a UDP flow of a function may rest.
+pub const NETWORK_FLOW_IDLE: Duration = Duration::from_secs(60);
+
+/// How long one name server may take to answer; then the next one is asked.
+pub const NETWORK_QUESTION: Duration = Duration::from_secs(2);
+
+/// The most name servers that are asked for functions, as resolv.conf(5) has it.
+pub const NETWORK_RESOLVERS: usize = 3;

@@ -111,6 +111,7 @@ async fn connect(launcher: Launcher, directory: &Path, standby: usize) -> Sandbo
         run_dir: directory.join("run"),
         interpreters: interpreters::find(&path, &[], false),
         cpu_proportional: false,
+        network: sandbox::Network::default(),
         standby,
         clock: Arc::new(SystemClock),
     };

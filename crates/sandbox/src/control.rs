@@ -5,6 +5,7 @@
 //! [`Notice`]s. Whatever the server sends on it, or its closing, ends the job.
 
 use crate::Features;
+use model::NetworkPolicy;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -61,12 +62,17 @@ pub(crate) struct Start {
     pub(crate) memory: u64,
     /// The size of `/tmp`, in bytes.
     pub(crate) ephemeral_storage: u64,
+    /// What it can reach.
+    pub(crate) network: NetworkPolicy,
 }
 
 /// What the server hears of one job.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Notice {
-    /// The sandbox stands. The descriptor that comes along listens at [`crate::PLATFORM_ADDRESS`].
+    /// The sandbox has a device that leads outside. The descriptor that comes along is its other end.
+    Network,
+    /// The sandbox stands. The descriptor that comes along listens at [`crate::PLATFORM_ADDRESS`]; there is none
+    /// where the function may not reach the platform.
     Ready,
     /// The runtime's process has ended on its own, or a signal ended it.
     Ended(Ending),

@@ -1,5 +1,6 @@
 //! The platform's own faults. What a function does wrong is never one of them: that is data in a report.
 
+use model::NetworkPolicy;
 use std::io;
 use std::path::PathBuf;
 
@@ -32,6 +33,14 @@ pub enum Error {
     /// No interpreter for this runtime is on the machine.
     #[error("{0} Install it, or name its program under functions.interpreters, and start the server again.")]
     NoInterpreter(model::NotAvailable),
+    /// This node does not give functions the network that this one asks for.
+    #[error("the network policy {policy} is not available here: {reason}")]
+    NoNetwork {
+        /// What the function asks for.
+        policy: NetworkPolicy,
+        /// Why it cannot be had.
+        reason: String,
+    },
     /// A descriptor or a thread could not be had.
     #[error("the system refused a descriptor")]
     Io(#[from] io::Error),

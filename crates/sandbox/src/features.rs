@@ -51,6 +51,8 @@ pub struct Features {
     pub seccomp: bool,
     /// The version of Landlock that guards files once more; none where the kernel has it not or it is switched off.
     pub landlock: Option<u32>,
+    /// The network policy `internet` can be offered, or why it cannot.
+    pub internet: Result<(), String>,
 }
 
 impl fmt::Display for Features {
@@ -72,6 +74,10 @@ impl fmt::Display for Features {
             "/proc       {}",
             if self.proc { "own processes only" } else { "absent (not permitted here)" }
         )?;
+        match &self.internet {
+            Ok(()) => writeln!(f, "internet    through a device of its own for each event that may use it")?,
+            Err(reason) => writeln!(f, "internet    NOT available: {reason}")?,
+        }
         writeln!(f, "memory      {}", self.memory)?;
         writeln!(f, "processes   {}", self.processes)?;
         writeln!(f, "cpu         {}", self.cpu)?;

@@ -16,6 +16,7 @@ mod features;
 pub mod interpreters;
 mod job;
 pub mod launcher;
+pub mod network;
 mod runtimes;
 #[allow(unsafe_code)]
 mod sys;
@@ -26,9 +27,17 @@ pub use features::{Enforcement, Features};
 pub use interpreters::{Choice, Interpreter, Interpreters};
 pub use job::{Exit, Hooks, Job, Line, Report};
 pub use launcher::{Launcher, LauncherConfig};
+pub use network::Network;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Where a function finds the platform's APIs: the same address inside every sandbox, in its own network
 /// namespace. Whoever connects here is, by that alone, the function that runs in this sandbox.
 pub const PLATFORM_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4566);
+
+/// The function's own address, where it may reach the internet. Nobody outside ever sees it, and it hides nobody:
+/// link-local addresses are not routed.
+pub const FUNCTION_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 2);
+
+/// Where a function asks for names, where it may reach the internet; the host's name servers answer.
+pub const RESOLVER_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 53);

@@ -7,8 +7,9 @@ mod setup;
 mod supervision;
 mod verdict;
 
-use crate::{Error, Features, Hooks, Interpreters, Job, Launcher, Report};
-use model::Clock;
+use crate::network::Outside;
+use crate::{Error, Features, Hooks, Interpreters, Job, Launcher, Network, Report};
+use model::{Clock, NetworkPolicy};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct Config {
     /// proportion holds only while the machine is busy, so that a small function starts at full speed on an idle
     /// one.
     pub cpu_proportional: bool,
+    /// What functions can reach.
+    pub network: Network,
     /// How many processes wait prepared in fresh control groups for the next event; each costs about 1 MB.
     pub standby: usize,
     /// Where the time of log lines comes from.
@@ -51,6 +54,7 @@ pub struct Sandbox {
     config: Config,
     /// For each interpreter, whether its runtime is prepared.
     prepared: Vec<OnceCell<()>>,
+    outside: Arc<Outside>,
 }
 
 impl Sandbox {
@@ -71,6 +75,18 @@ impl Sandbox {
     /// The interpreters on offer.
     pub fn interpreters(&self) -> &Interpreters {
         &self.config.interpreters
+    }
+
+    /// What `job` can reach: what its function asks for, if the node gives it. Never less or more than that.
+    fn network_of(&self, job: &Job) -> Result<NetworkPolicy, Error> {
+        let Network { default, most, .. } = self.config.network;
+        let policy = job.spec.network.unwrap_or(default);
+        let refuse = |reason| Err(Error::NoNetwork { policy, reason });
+        match &self.features.internet {
+            _ if policy > most => refuse(format!("this node allows {most} at the most")),
+            Err(reason) if policy == NetworkPolicy::Internet => refuse(reason.clone()),
+            _ => Ok(policy),
+        }
     }
 
     /// Returns when the launcher is gone: no job can be run any more, and a new server has to be started.

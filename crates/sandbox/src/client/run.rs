@@ -7,6 +7,7 @@ use super::setup;
 use super::supervision::{Supervision, submit};
 use super::verdict::{End, judge};
 use crate::control::{self, Account, Ending, Notice, Start, Usage};
+use crate::network::{Link, Outside};
 use crate::runtimes::Kind;
 use crate::{Error, Hooks, Interpreter, Job, Report, environment};
 use bytes::{Buf, Bytes};
@@ -38,6 +39,9 @@ struct Run<'a> {
     printed: pipe::Receiver,
     lines: Lines,
     platform: Option<Box<dyn FnOnce(TcpListener) + Send>>,
+    outside: &'a Arc<Outside>,
+    /// Serves the function's packets, if it may send any; ends with the run.
+    link: Option<Link>,
     initialised: Option<Box<dyn FnOnce() + Send>>,
     started: Instant,
     /// When the event was handed over.
@@ -88,6 +92,7 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
     let started = Instant::now();
     let config = &sandbox.config;
     let choice = config.interpreters.choose(&job.spec.runtime)?;
+    let network = sandbox.network_of(job)?;
     let launch = launch(sandbox, job, choice.interpreter).await?;
     let mut lines = Lines::new(hooks.lines, Arc::clone(&config.clock));
     if let Some(warning) = &choice.warning {
@@ -100,6 +105,7 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
         environment: launch.environment,
         memory: u64::from(job.spec.memory_mb) * MB as u64,
         ephemeral_storage: u64::from(job.spec.ephemeral_storage_mb) * MB as u64,
+        network,
     };
 
     let (supervision, their_supervision) = Supervision::pair()?;
@@ -123,6 +129,8 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
         printed,
         lines,
         platform: Some(hooks.platform),
+        outside: &sandbox.outside,
+        link: None,
         initialised: Some(hooks.initialised),
         started,
         invoked: None,
@@ -180,6 +188,12 @@ impl Run<'_> {
     /// Takes in what the launcher or pid 1 says.
     async fn heard(&mut self, (notice, descriptor): (Notice, Option<OwnedFd>)) -> Result<Option<End>, Error> {
         match notice {
+            Notice::Network => {
+                if let Some(device) = descriptor {
+                    self.link = Some(Link::serve(device, Arc::clone(self.outside))?);
+                }
+                Ok(None)
+            }
             Notice::Ready => {
                 if let (Some(listener), Some(platform)) = (descriptor, self.platform.take()) {
                     platform(TcpListener::from(listener));

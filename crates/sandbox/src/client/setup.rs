@@ -3,6 +3,7 @@
 use super::{Config, Sandbox};
 use crate::control::{self, MESSAGE, Root, Setup, SetupAnswer};
 use crate::interpreters::Interpreter;
+use crate::network::Outside;
 use crate::runtimes::Kind;
 use crate::sys::socket;
 use crate::{Error, Launcher};
@@ -32,7 +33,8 @@ pub(super) fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Err
     let answer = answer.ok_or_else(|| gone(io::ErrorKind::UnexpectedEof.into()))?;
     let features = answer.map_err(Error::Unsupported)?;
     let prepared = config.interpreters.iter().map(|_| OnceCell::new()).collect();
-    Ok(Sandbox { control: socket::watched(control)?, features, config, prepared })
+    let outside = Outside::new(&config.network);
+    Ok(Sandbox { control: socket::watched(control)?, features, config, prepared, outside })
 }
 
 /// A short name for the installation that keeps its data in `data_dir`, the same at every start.

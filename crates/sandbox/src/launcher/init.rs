@@ -12,7 +12,8 @@ use super::sitter::{Failure, Step};
 use crate::PLATFORM_ADDRESS;
 use crate::control::{self, CHANNEL, Ending, Notice, Start};
 use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
-use crate::sys::{process, socket};
+use crate::sys::{network, process, socket};
+use model::NetworkPolicy;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -107,9 +108,8 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
 
     enter_root(birth)?;
     sethostname("sandbox").step("set the host name")?;
-    socket::raise_loopback().step("raise the loopback device")?;
-    let listener = TcpListener::bind(PLATFORM_ADDRESS).step("listen for the platform")?;
-    listener.set_nonblocking(true).step("listen for the platform")?;
+    network::raise("lo").step("raise the loopback device")?;
+    let listener = listen(start.network).step("listen for the platform")?;
 
     restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
         .step("set resource limits")?;
@@ -117,8 +117,8 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
     process::drop_capabilities().step("drop capabilities")?;
     prctl::set_no_new_privs().step("forbid new privileges")?;
     let notice = control::encode(&Notice::Ready);
-    socket::send(ends.supervision, &notice, &[listener.as_raw_fd()], MsgFlags::empty())
-        .step("report to the server")?;
+    let handed: Vec<_> = listener.iter().map(AsRawFd::as_raw_fd).collect();
+    socket::send(ends.supervision, &notice, &handed, MsgFlags::empty()).step("report to the server")?;
     drop(listener);
     if let Some(filters) = filters {
         filters.apply().step("filter system calls")?;
@@ -128,6 +128,16 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
         let _ = socket::send(ends.supervision, &control::encode(&failure.notice()), &[], MsgFlags::empty());
     })
     .step("fork")
+}
+
+/// The socket that the platform is to serve, if the function may reach the platform.
+fn listen(policy: NetworkPolicy) -> io::Result<Option<TcpListener>> {
+    if policy == NetworkPolicy::Nothing {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(PLATFORM_ADDRESS)?;
+    listener.set_nonblocking(true)?;
+    Ok(Some(listener))
 }
 
 /// Puts the event's own mounts into its copy of the root, and leaves the host's behind.

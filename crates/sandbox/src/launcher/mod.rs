@@ -12,6 +12,7 @@ mod keeper;
 mod landlock;
 mod limits;
 mod namespace;
+mod network;
 mod observe;
 mod probe;
 mod root;

@@ -1,6 +1,11 @@
 //! Tries out, before the first event, what the machine permits.
 
-use crate::sys::{mounts, process};
+use super::network;
+use super::sitter::Step;
+use crate::control;
+use crate::sys::{mounts, process, socket};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::MsgFlags;
 use nix::sys::wait::{WaitStatus, waitpid};
 use std::io;
 use std::path::Path;
@@ -40,6 +45,27 @@ pub(super) fn namespaces() -> io::Result<bool> {
         if made && let Some(proc) = proc {
             return Ok(proc);
         }
+    }
+}
+
+/// Makes a device that leads outside, as for a sandbox, in a network namespace of its own, and drops both again.
+pub(super) fn internet() -> Result<(), String> {
+    let told = socket::pair().map_err(|error| error.to_string())?;
+    let prober = process::fork(|| {
+        let made = unshare(CloneFlags::CLONE_NEWNET).step("make a network namespace");
+        let failure = made.and_then(|()| network::make().step("make a network device")).err();
+        let text = failure.map(|failure| format!("{}: {}", failure.step, failure.source)).unwrap_or_default();
+        let _ = socket::send(&told.1, &control::encode(&text), &[], MsgFlags::empty());
+    });
+    let prober = prober.map_err(|error| error.to_string())?;
+    drop(told.1);
+    let mut buffer = [0; 1024];
+    let (length, _) = socket::receive(&told.0, &mut buffer, MsgFlags::empty()).unwrap_or_default();
+    let _ = waitpid(prober, None);
+    match control::decode::<String>(&buffer[..length]) {
+        Some(failure) if failure.is_empty() => Ok(()),
+        Some(failure) => Err(failure),
+        None => Err("the attempt to make a network device was cut off".to_owned()),
     }
 }
 

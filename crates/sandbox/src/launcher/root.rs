@@ -6,6 +6,7 @@
 //! interpreters.
 
 use super::namespace::INSIDE;
+use crate::RESOLVER_ADDRESS;
 use crate::control::{BOOTSTRAP_DIR, Root};
 use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
 use nix::fcntl::AT_FDCWD;
@@ -158,7 +159,7 @@ fn devices(at: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `/etc`: one user, one host name, no name servers.
+/// Writes `/etc`: one user, one host name, one name server.
 fn etc(at: &Path) -> io::Result<()> {
     let etc = at.join("etc");
     let user = format!("sbx_user1051:x:{INSIDE}:{INSIDE}::/home/sbx_user1051:/sbin/nologin\n");
@@ -169,7 +170,8 @@ fn etc(at: &Path) -> io::Result<()> {
         ),
         ("group", format!("root:x:0:\nsbx_user1051:x:{INSIDE}:\nnogroup:x:65534:\n")),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
-        ("resolv.conf", String::new()),
+        // Nobody is there but where functions may reach the internet; elsewhere, questions fail at once.
+        ("resolv.conf", format!("nameserver {RESOLVER_ADDRESS}\n")),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
     ];
     for (name, text) in files {

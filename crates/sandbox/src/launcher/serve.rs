@@ -90,6 +90,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         proc,
         seccomp,
         landlock: landlock::version(),
+        internet: probe::internet(),
     };
     let ground = Ground {
         identity,

@@ -8,11 +8,13 @@ use super::group::Group;
 use super::init;
 use super::limits::Fallback;
 use super::namespace::Identity;
+use super::network;
 use super::root;
 use super::seccomp::Filters;
 use crate::control::{self, MESSAGE, Notice, Start};
 use crate::sys::mounts::{self, NO_DEV, NO_SUID, READ_ONLY};
 use crate::sys::{process, socket};
+use model::NetworkPolicy;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -146,6 +148,12 @@ fn bear(
     socket::send(ends.launcher, &pid.as_raw().to_le_bytes(), &handed, MsgFlags::empty())
         .step("report to the launcher")?;
     mapped?;
+    if start.network == NetworkPolicy::Internet {
+        let device = network::device(&pidfd).step("make the network device")?;
+        let notice = control::encode(&Notice::Network);
+        socket::send(ends.supervision, &notice, &[device.as_raw_fd()], MsgFlags::empty())
+            .step("report to the server")?;
+    }
     nix::unistd::write(&gate, b"g").step("let the sandbox begin")?;
     Ok(())
 }

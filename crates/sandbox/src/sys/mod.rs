@@ -2,6 +2,7 @@
 
 pub(crate) mod landlock;
 pub(crate) mod mounts;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod socket;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
 use sandbox::{
-    Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Report, Sandbox, interpreters,
+    Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Report, Sandbox, interpreters,
 };
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -68,6 +68,11 @@ impl Node {
 
     /// Starts a launcher of its own that caps processor time or does not.
     pub(crate) async fn start_with(cpu_proportional: bool) -> Node {
+        Node::start_on(cpu_proportional, Network::default()).await
+    }
+
+    /// Starts a launcher of its own whose functions can reach what `network` says.
+    pub(crate) async fn start_on(cpu_proportional: bool, network: Network) -> Node {
         // Starts take turns, so that each finds out which process its launcher is.
         static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
@@ -80,7 +85,7 @@ impl Node {
         let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
         Node {
             launcher: process.unwrap(),
-            ..Node::with(launcher, interpreters, None, cpu_proportional).await
+            ..Node::with(launcher, interpreters, None, cpu_proportional, network).await
         }
     }
 
@@ -90,6 +95,7 @@ impl Node {
         interpreters: Interpreters,
         user: Option<u32>,
         cpu_proportional: bool,
+        network: Network,
     ) -> Node {
         let data = TempDir::new().unwrap();
         let run_dir = data.path().join("run");
@@ -102,6 +108,7 @@ impl Node {
             run_dir,
             interpreters,
             cpu_proportional,
+            network,
             standby: 2,
             clock: Arc::new(SystemClock),
         };

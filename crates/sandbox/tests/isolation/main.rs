@@ -6,5 +6,6 @@ mod channel;
 mod fixture;
 mod leftovers;
 mod limits;
+mod network;
 mod rootless;
 mod walls;

@@ -1,7 +1,7 @@
 //! The same without root: the launcher runs as an ordinary user.
 
 use crate::fixture::{Node, job};
-use sandbox::{Enforcement, Launcher, LauncherConfig, interpreters};
+use sandbox::{Enforcement, Launcher, LauncherConfig, Network, interpreters};
 use std::ffi::OsStr;
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use std::process::Command;
 const USER: u32 = 54_321;
 
 /// A node whose launcher is not root, or none where the test cannot make one.
-async fn rootless() -> Option<Node> {
+pub(crate) async fn rootless(network: Network) -> Option<Node> {
     let user = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()];
     let unshare = ["unshare", "--user", "true"].map(str::to_owned);
     let possible =
@@ -27,12 +27,12 @@ async fn rootless() -> Option<Node> {
     std::fs::copy(env!("CARGO_BIN_EXE_sandbox-launcher"), &program).unwrap();
     let arguments = user.into_iter().chain([program.display().to_string()]).collect();
     let launcher = Launcher::spawn(LauncherConfig { program: "setpriv".into(), arguments }).unwrap();
-    Some(Node::with(launcher, interpreters, Some(USER), false).await)
+    Some(Node::with(launcher, interpreters, Some(USER), false, network).await)
 }
 
 #[tokio::test]
 async fn an_ordinary_user_has_the_same_walls() {
-    let Some(node) = rootless().await else { return };
+    let Some(node) = rootless(Network::default()).await else { return };
     let features = node.sandbox.features();
     println!("{features}");
     assert!(!features.own_uid);
