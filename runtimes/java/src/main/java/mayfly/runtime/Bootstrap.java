@@ -13,8 +13,12 @@ import java.lang.reflect.Field;
 public final class Bootstrap {
     private Bootstrap() {}
 
-    /** The life of this process. */
+    /** The life of this process. With an argument, only a rehearsal of it. */
     public static void main(String[] arguments) throws Throwable {
+        if (arguments.length > 0) {
+            Rehearsal.run();
+            return;
+        }
         Channel channel = Channel.open();
         Log log = new Log();
         try {
@@ -51,7 +55,7 @@ public final class Bootstrap {
     }
 
     /** Makes the log known where AWS's libraries for logging look for it. */
-    private static void provide(Log log) throws ReflectiveOperationException {
+    static void provide(Log log) throws ReflectiveOperationException {
         Field logger = LambdaRuntime.class.getDeclaredField("logger");
         logger.setAccessible(true);
         logger.set(null, log);

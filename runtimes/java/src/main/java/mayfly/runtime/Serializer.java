@@ -16,8 +16,14 @@ abstract class Serializer {
 
     abstract void write(Object value, OutputStream to);
 
+    private static CustomPojoSerializer own;
+    private static boolean looked;
+
     static Serializer of(Type type) {
-        CustomPojoSerializer own = Own.SERIALIZER;
+        if (!looked) {
+            own = find();
+            looked = true;
+        }
         return own == null ? new OfAws(type) : new OfFunction(own, type);
     }
 
@@ -72,23 +78,18 @@ abstract class Serializer {
         }
     }
 
-    /** Looked for once. */
-    private static final class Own {
-        /** Null if the function brings none. */
-        static final CustomPojoSerializer SERIALIZER = find();
-
-        private static CustomPojoSerializer find() {
-            ClassLoader loader = Thread.currentThread().getContextClassLoader();
-            if (loader.getResource("META-INF/services/" + CustomPojoSerializer.class.getName()) == null) {
-                return null; // without asking the machinery of services, which is slow to load
-            }
-            Iterator<CustomPojoSerializer> found = ServiceLoader.load(CustomPojoSerializer.class, loader).iterator();
-            CustomPojoSerializer first = found.next();
-            if (found.hasNext()) {
-                throw new IllegalStateException(
-                        "Too many serializers provided inside the META-INF/services folder, only one is allowed");
-            }
-            return first;
+    /** The serializer that the function brings along; null if there is none. */
+    private static CustomPojoSerializer find() {
+        ClassLoader loader = Thread.currentThread().getContextClassLoader();
+        if (loader.getResource("META-INF/services/" + CustomPojoSerializer.class.getName()) == null) {
+            return null; // without asking the machinery of services, which is slow to load
         }
+        Iterator<CustomPojoSerializer> found = ServiceLoader.load(CustomPojoSerializer.class, loader).iterator();
+        CustomPojoSerializer first = found.next();
+        if (found.hasNext()) {
+            throw new IllegalStateException(
+                    "Too many serializers provided inside the META-INF/services folder, only one is allowed");
+        }
+        return first;
     }
 }
