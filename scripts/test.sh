@@ -30,6 +30,7 @@ step() {
     return "$status"
 }
 
+step 120 "the Java runtime" scripts/java_runtime.sh
 if cargo fmt --version >/dev/null 2>&1; then
     step 60 "cargo fmt --check" cargo fmt --all --check
 else

@@ -98,7 +98,10 @@ pub(super) fn build(run_dir: &Path, index: usize, root: &Root) -> io::Result<()>
     fs::create_dir_all(&runtime)?;
     for file in fs::read_dir(&root.runtime)? {
         let file = file?;
-        fs::copy(file.path(), runtime.join(file.file_name()))?;
+        let target = runtime.join(file.file_name());
+        fs::copy(file.path(), &target)?;
+        // A runtime may have noted the times of its files.
+        File::open(&target)?.set_modified(file.metadata()?.modified()?)?;
     }
     mounts::restrict(&base, READ_ONLY, false)
 }

@@ -1,26 +1,209 @@
-//! Java.
+//! Java: its own small bootstrap with AWS's serializers in one jar, and an archive of their classes that the very JVM
+//! makes that runs them.
 
 use super::Kind;
 use crate::Interpreter;
-use model::FunctionSpec;
+use crate::control::BOOTSTRAP_DIR;
+use model::{FunctionSpec, Installed, Language};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 pub(super) const KIND: Kind = Kind {
     oldest: (11, 0),
-    is_named: |_| false,
-    places: Vec::new,
-    ask: |_| {},
-    read: |_| None,
+    is_named,
+    places,
+    ask: |program| {
+        program.args(QUESTION);
+    },
+    read,
     prepare,
     command,
-    environment: |_| Vec::new(),
+    environment,
 };
 
-fn prepare(_: &Interpreter, _: &Path) -> io::Result<()> {
-    Ok(())
+/// The program that answers events inside a sandbox; empty if the platform was built without it.
+const BOOTSTRAP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bootstrap.jar"));
+
+/// What a JVM is asked: its version, and where its library lies.
+const QUESTION: [&str; 2] = ["-Xlog:class+path=info", "--version"];
+
+/// Where the jar lies as seen from the working directory. A JVM before 19 takes an archive only with the very path
+/// that it was made with, so it is a path that is true inside and outside.
+const JAR: &str = "../runtime/bootstrap.jar";
+
+/// The name of the archive in the runtime's directory.
+const ARCHIVE: &str = "bootstrap.jsa";
+
+/// The first version that archives what a program has loaded.
+const ARCHIVES: u32 = 13;
+
+/// The share of a function's memory that objects may take, in percent; the rest is for the JVM's own needs.
+const HEAP: u32 = 85;
+
+fn is_named(name: &str) -> bool {
+    name == "java" && !BOOTSTRAP.is_empty()
 }
 
-fn command(_: &Interpreter, _: &Path, _: &FunctionSpec) -> Vec<String> {
-    Vec::new()
+/// Where distributions and vendors install.
+fn places() -> Vec<PathBuf> {
+    let homes = fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten();
+    let mut places: Vec<_> = homes.map(|home| home.path().join("bin")).collect();
+    places.sort();
+    places
+}
+
+fn read(answer: &str) -> Option<Interpreter> {
+    let (_, library) = answer.lines().find_map(|line| line.split_once("bootstrap loader class path="))?;
+    // `lib/modules`, and perhaps what the machine's owner puts after it.
+    let home = Path::new(library.split(':').next()?).parent()?.parent()?;
+    let version = answer.lines().find(|line| line.starts_with("openjdk ") || line.starts_with("java "))?;
+    let version = super::version(version.split(' ').nth(1)?)?;
+    let installed = Installed { language: Language::Java, version };
+    let mut shown = vec![home.to_path_buf()];
+    shown.extend(linked(home));
+    Some(Interpreter { installed, executable: home.join("bin/java"), shown, hidden: Vec::new() })
+}
+
+/// What a JVM's own files link to outside of it: distributions keep its settings below `/etc`.
+fn linked(home: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut directories = vec![home.join("conf"), home.join("lib/security")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+                directories.push(entry.path());
+            } else if kind.is_ok_and(|kind| kind.is_symlink()) {
+                found.extend(fs::canonicalize(entry.path()).ok().and_then(|target| settings(&target)));
+            }
+        }
+    }
+    found
+}
+
+/// The directory just below `/etc` in which a file lies. Nothing else is shown for a link's sake, and certificates
+/// are there anyway.
+fn settings(target: &Path) -> Option<PathBuf> {
+    let below = target.strip_prefix("/etc").ok()?;
+    let name = below.parent()?.components().next()?;
+    (name.as_os_str() != "ssl").then(|| Path::new("/etc").join(name))
+}
+
+fn prepare(interpreter: &Interpreter, directory: &Path) -> io::Result<()> {
+    let jar = directory.join("bootstrap.jar");
+    fs::write(&jar, BOOTSTRAP)?;
+    // An archive is taken only with a jar of the very same time.
+    File::open(&jar)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))?;
+    if interpreter.installed.version.0 < ARCHIVES {
+        return Ok(());
+    }
+    let task = directory.join("task");
+    fs::create_dir(&task)?;
+    symlink(".", directory.join("runtime"))?;
+    let done = rehearse(interpreter, &task);
+    fs::remove_dir(&task)?;
+    fs::remove_file(directory.join("runtime"))?;
+    // Without an archive, functions start too, only slower.
+    if done.is_ok_and(|done| done) { Ok(()) } else { remove(&directory.join(ARCHIVE)) }
+}
+
+/// Has a JVM live through events and archive what it loaded; whether it did.
+fn rehearse(interpreter: &Interpreter, task: &Path) -> io::Result<bool> {
+    let status = Command::new(&interpreter.executable)
+        .arg(format!("-XX:ArchiveClassesAtExit=../runtime/{ARCHIVE}"))
+        .args(options(""))
+        .args(["-jar", JAR, "rehearse"])
+        .current_dir(task)
+        .env_clear()
+        .env("LAMBDA_TASK_ROOT", task)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(status.success())
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> Vec<String> {
+    let own = spec.environment.get("JAVA_TOOL_OPTIONS").map(String::as_str).unwrap_or_default();
+    let mut command = vec![interpreter.executable.display().to_string()];
+    if directory.join(ARCHIVE).exists() {
+        command.push(format!("-XX:SharedArchiveFile={BOOTSTRAP_DIR}/{ARCHIVE}"));
+    }
+    command.extend(options(own).map(str::to_owned));
+    if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
+        command.push(format!("-Xmx{}k", u64::from(spec.memory_mb) * 1024 * u64::from(HEAP) / 100));
+    }
+    command.extend(["-jar", JAR].map(str::to_owned));
+    command
+}
+
+/// The options that every function starts with, unless it chooses for itself: what stands in `JAVA_TOOL_OPTIONS` is
+/// weaker than the command line.
+fn options(own: &str) -> impl Iterator<Item = &'static str> {
+    const OPTIONS: [(&str, &str); 8] = [
+        // As in Lambda's own runtime: the compiler that is fast at the start, the collector that needs least.
+        ("Tiered", "-XX:TieredStopAtLevel=1"),
+        ("GC", "-XX:+UseSerialGC"),
+        // Nobody can attach to a sandbox, and nothing about its control group can be read in it.
+        ("UsePerfData", "-XX:-UsePerfData"),
+        ("UseContainerSupport", "-XX:-UseContainerSupport"),
+        // An archive that does not fit any more is no matter for a function's log.
+        ("-Xlog", "-Xlog:cds*=off"),
+        ("file.encoding", "-Dfile.encoding=UTF-8"),
+        ("stdout.encoding", "-Dstdout.encoding=UTF-8"),
+        ("stderr.encoding", "-Dstderr.encoding=UTF-8"),
+    ];
+    let own = own.to_owned();
+    OPTIONS.into_iter().filter(move |(name, _)| !own.contains(name)).map(|(_, option)| option)
+}
+
+/// The names of files are UTF-8, whichever locales the host has.
+fn environment(_: &Interpreter) -> Vec<(&'static str, String)> {
+    vec![("LC_ALL", "C.UTF-8".to_owned())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jvm_says_what_it_is() {
+        let answer = "[0.001s][info][class,path] bootstrap loader class path=/opt/jdk/lib/modules\n\
+            [0.015s][info][class,path] ok\n\
+            openjdk 17.0.15 2025-04-15\n\
+            OpenJDK Runtime Environment (build 17.0.15+6-Debian-1deb12u1)\n";
+        let found = read(answer).unwrap();
+        assert_eq!(found.installed, Installed { language: Language::Java, version: (17, 0, 15) });
+        assert_eq!(found.executable, Path::new("/opt/jdk/bin/java"));
+        assert_eq!(found.shown, [Path::new("/opt/jdk")]);
+        assert_eq!(read("java version \"1.8.0_402\"\n"), None);
+    }
+
+    #[test]
+    fn only_settings_below_etc_are_shown_for_a_link() {
+        let of = |path: &str| settings(Path::new(path));
+        assert_eq!(of("/etc/java-17-openjdk/security/nss.cfg"), Some("/etc/java-17-openjdk".into()));
+        assert_eq!(of("/etc/passwd"), None);
+        assert_eq!(of("/etc/ssl/certs/java/cacerts"), None);
+        assert_eq!(of("/home/somebody/cacerts"), None);
+    }
+
+    #[test]
+    fn a_function_may_choose_options_itself() {
+        let all: Vec<_> = options("").collect();
+        let own: Vec<_> = options("-XX:+UseParallelGC -XX:TieredStopAtLevel=4").collect();
+        assert_eq!(own, all[2..]);
+    }
 }

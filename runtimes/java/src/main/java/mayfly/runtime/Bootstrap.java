@@ -1,0 +1,93 @@
+package mayfly.runtime;
+
+import com.amazonaws.services.lambda.runtime.LambdaRuntime;
+import java.io.IOException;
+import java.lang.reflect.Field;
+
+/**
+ * Loads a function, hands it one event, sends its answer back.
+ *
+ * <p>Runs on Java 11 and later inside a sandbox. Every class that it loads, every start pays for: no lambdas, no regular
+ * expressions, no formats on the way to the handler, and Jackson only for handlers whose types need it.
+ */
+public final class Bootstrap {
+    private Bootstrap() {}
+
+    /** The life of this process. With an argument, only a rehearsal of it. */
+    public static void main(String[] arguments) throws Throwable {
+        if (arguments.length > 0) {
+            Rehearsal.run();
+            return;
+        }
+        Channel channel = Channel.open();
+        Log log = new Log();
+        try {
+            live(channel, log);
+        } catch (IOException end) {
+            // The platform has closed the channel: nobody waits any more.
+        }
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static void live(Channel channel, Log log) throws Throwable {
+        Handler handler;
+        try {
+            provide(log);
+            TaskLoader loader = new TaskLoader();
+            Thread.currentThread().setContextClassLoader(loader);
+            handler = Handlers.load(variable("_HANDLER"), loader);
+        } catch (Throwable error) {
+            report(channel, 'I', log, error);
+            return;
+        }
+        channel.send('R');
+
+        Event event = channel.receive();
+        Answer answer = new Answer();
+        try {
+            handler.handle(event.payload, answer, prepare(event, log));
+        } catch (Throwable error) {
+            report(channel, 'E', log, error);
+            return;
+        }
+        channel.send('A', answer.buffer(), answer.size());
+        channel.waitForTheEnd();
+    }
+
+    /** Makes the log known where AWS's libraries for logging look for it. */
+    static void provide(Log log) throws ReflectiveOperationException {
+        Field logger = LambdaRuntime.class.getDeclaredField("logger");
+        logger.setAccessible(true);
+        logger.set(null, log);
+    }
+
+    /** Tells all who have to know which event it is. */
+    private static EventContext prepare(Event event, Log log) {
+        if (event.traceId != null) {
+            System.setProperty("com.amazonaws.xray.traceHeader", event.traceId);
+        }
+        log.speaksOf(event.requestId);
+        return new EventContext(event, log);
+    }
+
+    /** Logs an error, sends its document, and waits for the end. */
+    private static void report(Channel channel, char kind, Log log, Throwable error) throws IOException {
+        byte[] document;
+        try {
+            Failure failure = Failure.of(error);
+            log.error(failure.text());
+            document = failure.document();
+        } catch (Throwable worse) {
+            // Memory may be short, or the exception's own methods may throw.
+            document = Failure.bare(error);
+        }
+        channel.send(kind, document, document.length);
+        channel.waitForTheEnd();
+    }
+
+    /** A variable of the environment; empty if it is not set. */
+    static String variable(String name) {
+        String value = System.getenv(name);
+        return value == null ? "" : value;
+    }
+}

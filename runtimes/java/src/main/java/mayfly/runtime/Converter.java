@@ -1,0 +1,48 @@
+package mayfly.runtime;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.reflect.Type;
+
+/** Makes an object of the event, and the answer of an object. */
+final class Converter {
+    private static final byte[] NULL = {'n', 'u', 'l', 'l'};
+
+    /** Null if nobody wants the event. */
+    private final Serializer event;
+    /** Null if the handler answers nothing. */
+    private final Serializer answer;
+
+    Converter(Type event, Type answer) {
+        this.event = event == null ? null : Serializer.of(event);
+        this.answer = isNothing(answer) ? null : Serializer.of(answer);
+    }
+
+    private static boolean isNothing(Type type) {
+        return type == null || type == void.class || type == Void.class;
+    }
+
+    Object read(InputStream from) {
+        if (event == null) {
+            return null;
+        }
+        try {
+            return event.read(from);
+        } catch (Throwable error) {
+            throw new RuntimeException("An error occurred during JSON parsing", error);
+        }
+    }
+
+    void write(Object value, OutputStream to) throws IOException {
+        if (answer == null) {
+            to.write(NULL);
+            return;
+        }
+        try {
+            answer.write(value, to);
+        } catch (Throwable error) {
+            throw new RuntimeException("An error occurred during JSON serialization of response", error);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+package mayfly.runtime;
+
+import com.amazonaws.services.lambda.runtime.Context;
+import com.amazonaws.services.lambda.runtime.RequestHandler;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Date;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * Lives through events of the usual kinds without a platform, so that the JVM can archive the classes that take part:
+ * the platform has it do so once, and each start is spared most of the loading.
+ */
+public final class Rehearsal {
+    private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"ratio\":0.5,\"tags\":[\"b\"],\"more\":{\"c\":null,\"d\":[1,2]}}";
+    private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"client_context\":\"{\\\"custom\\\":{}}\","
+            + "\"function_arn\":\"f\",\"trace_id\":null}";
+
+    private Rehearsal() {}
+
+    static void run() throws Throwable {
+        Channel.open();
+        Log log = new Log();
+        Bootstrap.provide(log);
+        TaskLoader loader = new TaskLoader();
+        for (String name : new String[] {"", "::objects", "::maps", "::text", "::fail"}) {
+            Handler handler = Handlers.load(Function.class.getName() + name, loader);
+            Event event = event();
+            Answer answer = new Answer();
+            try {
+                handler.handle(event.payload, answer, new EventContext(event, log));
+            } catch (Throwable error) {
+                Failure failure = Failure.of(error);
+                log.error(failure.text());
+                failure.document();
+            }
+        }
+    }
+
+    /** An event as it comes over the channel. */
+    private static Event event() {
+        byte[] header = HEADER.getBytes(StandardCharsets.UTF_8);
+        byte[] event = EVENT.getBytes(StandardCharsets.UTF_8);
+        byte[] body = new byte[4 + header.length + event.length];
+        body[3] = (byte) header.length;
+        System.arraycopy(header, 0, body, 4, header.length);
+        System.arraycopy(event, 0, body, 4 + header.length, event.length);
+        return new Event(body);
+    }
+
+    /** A function of each kind. */
+    public static final class Function implements RequestHandler<Function.Request, Function.Reply> {
+        @Override
+        public Reply handleRequest(Request request, Context context) {
+            context.getLogger().log(request.name);
+            return new Reply(request);
+        }
+
+        public Object objects(Object event) {
+            return event;
+        }
+
+        public Map<String, Object> maps(Map<String, Object> event, Context context) {
+            return new HashMap<>(event);
+        }
+
+        public String text(Reply event) {
+            return "text";
+        }
+
+        public void fail(List<String> event) {
+            throw new IllegalArgumentException();
+        }
+
+        /** An event with fields. */
+        public static final class Request {
+            public String name;
+            public int count;
+            public double ratio;
+            public List<String> tags;
+            public Map<String, Object> more;
+        }
+
+        /** An answer with methods. */
+        public static final class Reply {
+            private Request request;
+
+            public Reply() {}
+
+            Reply(Request request) {
+                this.request = request;
+            }
+
+            public Request getRequest() {
+                return request;
+            }
+
+            public void setRequest(Request request) {
+                this.request = request;
+            }
+
+            public Date getDate() {
+                return new Date(0);
+            }
+
+            public Instant getInstant() {
+                return Instant.EPOCH;
+            }
+
+            public Optional<String> getNothing() {
+                return Optional.empty();
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+package mayfly.runtime;
+
+import com.amazonaws.services.lambda.runtime.CustomPojoSerializer;
+import com.amazonaws.services.lambda.runtime.serialization.PojoSerializer;
+import com.amazonaws.services.lambda.runtime.serialization.events.LambdaEventSerializers;
+import com.amazonaws.services.lambda.runtime.serialization.factories.JacksonFactory;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.lang.reflect.Type;
+import java.util.Iterator;
+import java.util.ServiceLoader;
+
+/** JSON to and from objects of one type, as AWS's runtime does it: by the function's own serializer, or by Jackson. */
+abstract class Serializer {
+    abstract Object read(InputStream from);
+
+    abstract void write(Object value, OutputStream to);
+
+    private static CustomPojoSerializer own;
+    private static boolean looked;
+
+    static Serializer of(Type type) {
+        if (!looked) {
+            own = find();
+            looked = true;
+        }
+        return own == null ? new OfAws(type) : new OfFunction(own, type);
+    }
+
+    /** AWS's serializers: adapted to AWS's classes of events, plain Jackson for others. */
+    private static final class OfAws extends Serializer {
+        private final PojoSerializer<Object> serializer;
+
+        OfAws(Type type) {
+            serializer = isEvent(type) ? ofEvent((Class<?>) type) : JacksonFactory.getInstance().getSerializer(type);
+        }
+
+        private static boolean isEvent(Type type) {
+            return type instanceof Class
+                    && ((Class<?>) type).getName().startsWith("com.amazonaws.services.")
+                    && LambdaEventSerializers.isLambdaSupportedEvent(((Class<?>) type).getName());
+        }
+
+        @SuppressWarnings("unchecked")
+        private static PojoSerializer<Object> ofEvent(Class<?> type) {
+            return (PojoSerializer<Object>) LambdaEventSerializers.serializerFor(type, type.getClassLoader());
+        }
+
+        @Override
+        Object read(InputStream from) {
+            return serializer.fromJson(from);
+        }
+
+        @Override
+        void write(Object value, OutputStream to) {
+            serializer.toJson(value, to);
+        }
+    }
+
+    /** A serializer that the function brings along. */
+    private static final class OfFunction extends Serializer {
+        private final CustomPojoSerializer serializer;
+        private final Type type;
+
+        OfFunction(CustomPojoSerializer serializer, Type type) {
+            this.serializer = serializer;
+            this.type = type;
+        }
+
+        @Override
+        Object read(InputStream from) {
+            return serializer.fromJson(from, type);
+        }
+
+        @Override
+        void write(Object value, OutputStream to) {
+            serializer.toJson(value, to, type);
+        }
+    }
+
+    /** The serializer that the function brings along; null if there is none. */
+    private static CustomPojoSerializer find() {
+        ClassLoader loader = Thread.currentThread().getContextClassLoader();
+        if (loader.getResource("META-INF/services/" + CustomPojoSerializer.class.getName()) == null) {
+            return null; // without asking the machinery of services, which is slow to load
+        }
+        Iterator<CustomPojoSerializer> found = ServiceLoader.load(CustomPojoSerializer.class, loader).iterator();
+        CustomPojoSerializer first = found.next();
+        if (found.hasNext()) {
+            throw new IllegalStateException(
+                    "Too many serializers provided inside the META-INF/services folder, only one is allowed");
+        }
+        return first;
+    }
+}
