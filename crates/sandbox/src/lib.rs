@@ -32,3 +32,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 /// Where a function finds the platform's APIs: the same address inside every sandbox, in its own network
 /// namespace. Whoever connects here is, by that alone, the function that runs in this sandbox.
 pub const PLATFORM_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4566);
+
+/// Where a custom runtime finds the Lambda Runtime API, under every network policy: the same address inside every
+/// sandbox, because some clients settle on it before their function is loaded.
+pub const RUNTIME_API_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9001);
