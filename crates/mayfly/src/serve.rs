@@ -140,6 +140,7 @@ async fn connect_sandbox(
         run_dir,
         interpreters,
         cpu_proportional: config.functions.cpu_proportional,
+        network: sandbox::Network::default(),
         standby: 2 * machine::processors(),
         clock,
     };

@@ -9,7 +9,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("model", &[], &["tokio", "hyper", "rusqlite", "nix"]),
     ("wire", &["model"], &["rusqlite", "nix", "libc"]),
     ("store", &["model"], &["hyper", "http", "nix"]),
-    ("sandbox", &["model"], &["rusqlite", "hyper"]),
+    ("sandbox", &["model"], &["rusqlite", "axum"]),
     ("services", &["model", "wire", "store"], &["hyper", "nix", "libc", "rusqlite"]),
     ("scheduler", &["model", "store", "sandbox"], &["hyper", "http", "nix", "rusqlite"]),
     ("mayfly", &["model", "wire", "store", "sandbox", "services", "scheduler"], &["rusqlite"]),

@@ -47,15 +47,20 @@ pub(crate) struct Root {
 /// The answer to [`Setup`]: what isolates functions, or why there can be no sandboxes.
 pub(crate) type SetupAnswer = Result<Features, String>;
 
-/// Starts one job. Its descriptors are, in this order: supervision socket, event channel, log pipe.
+/// Starts one job. Its descriptors are, in this order: supervision socket, log pipe and, unless the runtime has an
+/// API, event channel.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     /// Which of [`Setup::roots`].
     pub(crate) root: usize,
     /// The package.
     pub(crate) code_dir: PathBuf,
-    /// The runtime's program, as seen inside, and its arguments; the first names the program.
-    pub(crate) command: Vec<String>,
+    /// Where the runtime's program may lie, as seen inside: the first of these that is a file is started.
+    pub(crate) programs: Vec<String>,
+    /// Its arguments.
+    pub(crate) arguments: Vec<String>,
+    /// It hears of its event through the Runtime API, not through an event channel.
+    pub(crate) runtime_api: bool,
     /// Its whole environment, `NAME=value`.
     pub(crate) environment: Vec<String>,
     /// The memory limit of the whole tree, in bytes.
@@ -71,9 +76,18 @@ pub(crate) struct Start {
 pub(crate) enum Notice {
     /// The sandbox has a device that leads outside. The descriptor that comes along is its other end.
     Network,
+    /// The descriptor that comes along listens at [`crate::RUNTIME_API_ADDRESS`].
+    RuntimeApi,
     /// The sandbox stands. The descriptor that comes along listens at [`crate::PLATFORM_ADDRESS`]; there is none
     /// where the function may not reach the platform.
     Ready,
+    /// The runtime's program could not be started.
+    NotStarted {
+        /// Which one; none if there is no such file.
+        program: Option<String>,
+        /// The system's number for the reason.
+        errno: i32,
+    },
     /// The runtime's process has ended on its own, or a signal ended it.
     Ended(Ending),
     /// The sandbox could not be made.

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
-use crate::Job;
+use crate::{Job, RUNTIME_API_ADDRESS};
 use model::{LogFormat, REGION, Wanted};
 use std::collections::BTreeMap;
 
@@ -64,10 +64,12 @@ pub(crate) fn variables(
         all.insert(name, value.clone());
     }
     let name = spec.arn.name();
-    // The bootstrap takes this one out before the function's code is loaded: errors of loading bear the id too.
-    all.insert("_MAYFLY_REQUEST_ID", job.request_id.to_string());
     all.insert("_HANDLER", spec.handler.clone());
-    if Wanted::parse(&spec.runtime) != Some(Wanted::Custom) {
+    if Wanted::parse(&spec.runtime) == Some(Wanted::Custom) {
+        all.insert("AWS_LAMBDA_RUNTIME_API", RUNTIME_API_ADDRESS.to_string());
+    } else {
+        // The bootstrap takes this one out before the function's code is loaded: errors of loading bear the id too.
+        all.insert("_MAYFLY_REQUEST_ID", job.request_id.to_string());
         all.insert("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", spec.runtime));
     }
     all.insert("AWS_LAMBDA_FUNCTION_NAME", name.to_owned());
@@ -120,6 +122,17 @@ mod tests {
             "AWS_ENDPOINT_URL=http://127.0.0.1:4566",
         ] {
             assert!(variables.iter().any(|variable| variable == expected), "{expected}: {variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_custom_runtime_has_an_api_and_nothing_of_a_languages_own() {
+        let mut job = job(&[("AWS_LAMBDA_RUNTIME_API", "elsewhere")]);
+        Arc::make_mut(&mut job.spec).runtime = "provided.al2023".into();
+        let variables = variables(&job, &[], Timestamp(0));
+        assert!(variables.iter().any(|variable| variable == "AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001"));
+        for absent in ["AWS_EXECUTION_ENV=", "_MAYFLY", "_X_AMZN_TRACE_ID="] {
+            assert!(!variables.iter().any(|variable| variable.starts_with(absent)), "{absent}");
         }
     }
 

@@ -74,6 +74,8 @@ pub enum Exit {
     OutOfMemory,
     /// It ended without an answer, or broke the protocol.
     Died,
+    /// The package has no program that can be started.
+    NotStarted,
 }
 
 impl Exit {
@@ -84,6 +86,7 @@ impl Exit {
             Exit::TimedOut => Some("Status: timeout"),
             Exit::OutOfMemory => Some("Status: error\tError Type: Runtime.OutOfMemory"),
             Exit::Died => Some("Status: error\tError Type: Runtime.ExitError"),
+            Exit::NotStarted => Some("Status: error\tError Type: Runtime.InvalidEntrypoint"),
         }
     }
 }

@@ -41,3 +41,6 @@ pub const FUNCTION_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 2);
 
 /// Where a function asks for names, where it may reach the internet; the host's name servers answer.
 pub const RESOLVER_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 53);
+/// Where a custom runtime finds the Lambda Runtime API, under every network policy: the same address inside every
+/// sandbox, because some clients settle on it before their function is loaded.
+pub const RUNTIME_API_ADDRESS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9001);

@@ -3,6 +3,8 @@
 mod frames;
 mod lines;
 mod run;
+mod runtime;
+mod runtime_api;
 mod setup;
 mod supervision;
 mod verdict;

@@ -1,26 +1,24 @@
 //! One job, from start to outcome.
 
 use super::Sandbox;
-use super::frames::{self, Frame, Invocation, Reader};
+use super::frames::{Breach, Frame, Invocation};
 use super::lines::Lines;
+use super::runtime::{Channel, Runtime};
+use super::runtime_api::RuntimeApi;
 use super::setup;
 use super::supervision::{Supervision, submit};
-use super::verdict::{End, judge};
+use super::verdict::{End, error_text, judge};
 use crate::control::{self, Account, Ending, Notice, Start, Usage};
 use crate::network::{Link, Outside};
 use crate::runtimes::Kind;
 use crate::{Error, Hooks, Interpreter, Job, Report, environment};
-use bytes::{Buf, Bytes};
 use model::limits::{INIT, MB};
 use model::{Clock, Metering, StartKind};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How much of a function's output is read at a time, in bytes.
@@ -29,13 +27,20 @@ const CHUNK: usize = 16 * 1024;
 /// How long the launcher may take to end a sandbox and account for it.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// How long what a process has sent may be on its way after its end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Where a custom runtime's program may lie.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>
+pub(super) const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap"];
+
 /// A job that is running.
 struct Run<'a> {
     job: &'a Job,
     clock: &'a Arc<dyn Clock>,
     supervision: Supervision,
-    frames: Reader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    runtime: Runtime,
     printed: pipe::Receiver,
     lines: Lines,
     platform: Option<Box<dyn FnOnce(TcpListener) + Send>>,
@@ -47,9 +52,7 @@ struct Run<'a> {
     /// When the event was handed over.
     invoked: Option<Instant>,
     deadline: Instant,
-    /// What is still to be written of the event.
-    to_write: [Bytes; 2],
-    /// The runtime has closed the channel: only its end can be waited for.
+    /// The runtime has closed its channel: only its end can be waited for.
     silent: bool,
     /// The log pipe is closed.
     mute: bool,
@@ -60,7 +63,8 @@ struct Run<'a> {
 /// What is started, and in which root.
 struct Launch {
     root: usize,
-    command: Vec<String>,
+    programs: Vec<String>,
+    arguments: Vec<String>,
     environment: Vec<String>,
 }
 
@@ -75,15 +79,18 @@ async fn launch(
     let Some((root, interpreter)) = interpreter else {
         return Ok(Launch {
             root: config.interpreters.iter().count(),
-            command: vec!["/var/task/bootstrap".to_owned()],
+            programs: BOOTSTRAPS.map(str::to_owned).to_vec(),
+            arguments: Vec::new(),
             environment: environment::variables(job, &[], now),
         });
     };
     sandbox.prepare(root, interpreter).await?;
     let kind = Kind::of(interpreter.installed.language);
+    let mut command = (kind.command)(interpreter, &setup::runtime_dir(config, root), &job.spec).into_iter();
     Ok(Launch {
         root,
-        command: (kind.command)(interpreter, &setup::runtime_dir(config, root), &job.spec),
+        programs: command.by_ref().take(1).collect(),
+        arguments: command.collect(),
         environment: environment::variables(job, &(kind.environment)(interpreter), now),
     })
 }
@@ -101,7 +108,9 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
     let start = Start {
         root: launch.root,
         code_dir: job.code_dir.clone(),
-        command: launch.command,
+        programs: launch.programs,
+        arguments: launch.arguments,
+        runtime_api: choice.interpreter.is_none(),
         environment: launch.environment,
         memory: u64::from(job.spec.memory_mb) * MB as u64,
         ephemeral_storage: u64::from(job.spec.ephemeral_storage_mb) * MB as u64,
@@ -109,23 +118,23 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
     };
 
     let (supervision, their_supervision) = Supervision::pair()?;
-    let (channel, their_channel) = UnixStream::pair()?;
     let (their_log, printed) = pipe::pipe()?;
-    // Inside, both are ordinary blocking descriptors.
-    let their_channel = their_channel.into_std()?;
-    their_channel.set_nonblocking(false)?;
-    let (their_channel, their_log) = (OwnedFd::from(their_channel), their_log.into_blocking_fd()?);
-    submit(&sandbox.control, &control::encode(&start), &[&their_supervision, &their_channel, &their_log])
-        .await?;
-    drop((their_supervision, their_channel, their_log));
+    let mut theirs = vec![their_supervision, their_log.into_blocking_fd()?];
+    let runtime = if start.runtime_api {
+        Runtime::Api(RuntimeApi::new(job.request_id.to_string()))
+    } else {
+        let (channel, their_channel) = Channel::pair()?;
+        theirs.push(their_channel);
+        Runtime::Channel(channel)
+    };
+    submit(&sandbox.control, &control::encode(&start), &theirs).await?;
+    drop(theirs);
 
-    let (reader, writer) = channel.into_split();
     let mut run = Run {
         job,
         clock: &config.clock,
         supervision,
-        frames: Reader::new(reader),
-        writer,
+        runtime,
         printed,
         lines,
         platform: Some(hooks.platform),
@@ -136,7 +145,6 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
         invoked: None,
         // Initialisation that takes longer than its own limit runs on the function's time.
         deadline: started + INIT + job.spec.timeout(),
-        to_write: [Bytes::new(), Bytes::new()],
         silent: false,
         mute: false,
         spent: None,
@@ -155,26 +163,15 @@ impl Run<'_> {
             tokio::select! {
                 // In this order: neither endless output nor endless frames put the deadline off.
                 biased;
-                () = sleep_until(self.deadline) => return Ok(End::TimedOut),
+                () = sleep_until(self.deadline) => return self.last_words(End::TimedOut).await,
                 notice = self.supervision.next() => {
                     if let Some(end) = self.heard(notice?).await? {
                         return Ok(end);
                     }
                 }
-                frame = self.frames.next(), if !self.silent => match frame {
-                    Ok(frame) => if let Some(end) = self.said(frame)? {
+                said = self.runtime.next(), if !self.silent => {
+                    if let Some(end) = self.said(said)? {
                         return Ok(end);
-                    },
-                    Err(breach) => match End::of(&breach) {
-                        Some(end) => return Ok(end),
-                        None => self.silent = true,
-                    },
-                },
-                written = self.writer.write_buf(&mut self.to_write[0]), if self.to_write[0].has_remaining() => {
-                    if written.is_err() {
-                        self.to_write = Default::default(); // it will not read the event; its end will tell
-                    } else if !self.to_write[0].has_remaining() {
-                        self.to_write.swap(0, 1);
                     }
                 }
                 read = tokio::io::AsyncReadExt::read(&mut self.printed, &mut chunk), if !self.mute => match read {
@@ -194,6 +191,12 @@ impl Run<'_> {
                 }
                 Ok(None)
             }
+            Notice::RuntimeApi => {
+                if let Some(listener) = descriptor {
+                    self.runtime.listen(TcpListener::from(listener))?;
+                }
+                Ok(None)
+            }
             Notice::Ready => {
                 if let (Some(listener), Some(platform)) = (descriptor, self.platform.take()) {
                     platform(TcpListener::from(listener));
@@ -201,6 +204,12 @@ impl Run<'_> {
                 Ok(None)
             }
             Notice::Failed { step, reason } => Err(Error::Setup { step, reason }),
+            Notice::NotStarted { program, errno } if self.runtime.is_custom() => {
+                Ok(Some(End::NotStarted(program, errno)))
+            }
+            Notice::NotStarted { errno, .. } => {
+                Err(Error::Setup { step: "start the runtime".to_owned(), reason: error_text(errno) })
+            }
             Notice::Ended(ending) => Ok(Some(self.last_words(End::Ended(ending)).await?)),
             Notice::Spent(usage) => {
                 // Pid 1 was killed before it could say how the runtime ended.
@@ -210,10 +219,17 @@ impl Run<'_> {
         }
     }
 
-    /// A process may answer and end at once: what it said before counts.
+    /// A process may answer and end at once, or answer and go on until its time is up: what it said before counts.
     async fn last_words(&mut self, end: End) -> Result<End, Error> {
-        while let Ok(Ok(frame)) = timeout(Duration::ZERO, self.frames.next()).await {
-            if let Some(answer) = self.said(frame)? {
+        let ended = matches!(end, End::Ended(_));
+        while let Some(said) = self.runtime.rest(ended.then_some(LAST_WORDS)).await {
+            if let Some(answer) = self.said(said)? {
+                if matches!(end, End::TimedOut) {
+                    self.lines.note(format!(
+                        "{} went on after its answer until its time was up",
+                        self.job.request_id
+                    ));
+                }
                 return Ok(answer);
             }
         }
@@ -221,17 +237,22 @@ impl Run<'_> {
     }
 
     /// Takes in what the runtime says.
-    fn said(&mut self, frame: Frame) -> Result<Option<End>, Error> {
-        Ok(match (frame, self.invoked) {
-            (Frame::Ready, None) => {
+    fn said(&mut self, said: Result<Frame, Breach>) -> Result<Option<End>, Error> {
+        Ok(match (said, self.invoked) {
+            (Ok(Frame::Ready), None) => {
                 self.hand_over()?;
                 None
             }
-            (Frame::InitError(document), None) | (Frame::Error(document), Some(_)) => {
+            (Ok(Frame::InitError(document)), None) | (Ok(Frame::Error(document)), Some(_)) => {
                 Some(End::Raised(document))
             }
-            (Frame::Result(answer), Some(_)) => Some(End::Answered(answer)),
-            _ => Some(End::Garbage),
+            (Ok(Frame::Result(answer)), Some(_)) => Some(End::Answered(answer)),
+            (Ok(_), _) => Some(End::Garbage),
+            (Err(breach), _) => {
+                let end = End::of(&breach);
+                self.silent |= end.is_none();
+                end
+            }
         })
     }
 
@@ -251,8 +272,7 @@ impl Run<'_> {
             function_arn: self.job.spec.arn.as_str(),
             trace_id: environment::trace_id(self.job),
         };
-        self.to_write = [frames::invoke(&invocation, &self.job.payload)?, self.job.payload.clone()];
-        Ok(())
+        Ok(self.runtime.hand_over(&invocation, &self.job.payload)?)
     }
 
     /// Ends the sandbox, collects the rest of the log and the account, and judges.

@@ -53,7 +53,7 @@ impl Supervision {
 pub(super) async fn submit(
     control: &AsyncFd<OwnedFd>,
     message: &[u8],
-    descriptors: &[&OwnedFd],
+    descriptors: &[OwnedFd],
 ) -> Result<(), Error> {
     if message.len() > MESSAGE {
         let reason = format!("environment and arguments are longer than {MESSAGE} bytes");

@@ -2,6 +2,7 @@
 
 use super::frames::Breach;
 use super::lines::Lines;
+use super::run::BOOTSTRAPS;
 use crate::control::Ending;
 use crate::{Exit, Job};
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub(super) enum End {
     TimedOut,
     /// The process ended without an answer.
     Ended(Ending),
+    /// The program of a custom runtime could not be started, or is not there, for a reason of the system's.
+    NotStarted(Option<String>, i32),
 }
 
 impl End {
@@ -39,11 +42,14 @@ impl End {
 /// The outcome of a run that came to this end, and what the log says of it.
 pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines) -> (Outcome, Exit) {
     let id = job.request_id;
-    let died = |lines: &mut Lines, reason: String| {
+    let failed = |lines: &mut Lines, kind: &str, reason: String| {
         let message = format!("RequestId: {id} Error: {reason}");
-        lines.note(format!("{message}\nRuntime.ExitError"));
+        lines.note(format!("{message}\n{kind}"));
+        Outcome::Failed(FunctionError::of(kind, message))
+    };
+    let died = |lines: &mut Lines, reason: String| {
         let exit = if out_of_memory { Exit::OutOfMemory } else { Exit::Died };
-        (Outcome::Failed(FunctionError::of("Runtime.ExitError", message)), exit)
+        (failed(lines, "Runtime.ExitError", reason), exit)
     };
     match end {
         End::Answered(answer) => (Outcome::Succeeded(answer), Exit::Answered),
@@ -65,6 +71,13 @@ pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines)
             let message = format!("RequestId: {id} Error: {spent}");
             (Outcome::Failed(FunctionError::of("Sandbox.Timedout", message)), Exit::TimedOut)
         }
+        End::NotStarted(program, errno) => {
+            let reason = match program {
+                Some(program) => format!("fork/exec {program}: {}", error_text(errno)),
+                None => format!("Couldn't find valid bootstrap(s): [{}]", BOOTSTRAPS.join(" ")),
+            };
+            (failed(lines, "Runtime.InvalidEntrypoint", reason), Exit::NotStarted)
+        }
         End::Garbage => died(lines, "Runtime broke the protocol".to_owned()),
         End::Ended(_) if out_of_memory => died(lines, "Runtime exited with error: signal: killed".to_owned()),
         End::Ended(Ending::Status(0)) => died(lines, "Runtime exited without providing a reason".to_owned()),
@@ -75,6 +88,13 @@ pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines)
             died(lines, format!("Runtime exited with error: signal: {}", signal_name(signal)))
         }
     }
+}
+
+/// What the system says of an error, as Lambda's messages have it: `permission denied`.
+pub(super) fn error_text(errno: i32) -> String {
+    let text = nix::errno::Errno::from_raw(errno).desc();
+    let (first, rest) = text.split_at(1);
+    first.to_ascii_lowercase() + rest
 }
 
 /// A signal's name as Lambda's messages have it.

@@ -9,10 +9,10 @@ use super::limits::{Fallback, restrict_process};
 use super::namespace::INSIDE;
 use super::seccomp::Filters;
 use super::sitter::{Failure, Step};
-use crate::PLATFORM_ADDRESS;
 use crate::control::{self, CHANNEL, Ending, Notice, Start};
 use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
 use crate::sys::{network, process, socket};
+use crate::{PLATFORM_ADDRESS, RUNTIME_API_ADDRESS};
 use model::NetworkPolicy;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -25,7 +25,7 @@ use nix::unistd::{Gid, Uid, chdir, execve, fchdir, pivot_root, sethostname, setr
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -45,8 +45,8 @@ const MASKED: [&CStr; 6] = [
 pub(super) struct Ends<'a> {
     /// Takes notices for the server.
     pub(super) supervision: &'a OwnedFd,
-    /// The runtime's event channel.
-    pub(super) channel: &'a OwnedFd,
+    /// The runtime's event channel, if it has one.
+    pub(super) channel: Option<&'a OwnedFd>,
     /// Takes what the function prints.
     pub(super) log: &'a OwnedFd,
     /// Hangs up when the launcher is gone.
@@ -109,35 +109,43 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
     enter_root(birth)?;
     sethostname("sandbox").step("set the host name")?;
     network::raise("lo").step("raise the loopback device")?;
-    let listener = listen(start.network).step("listen for the platform")?;
+    if start.runtime_api {
+        let listener = listen(RUNTIME_API_ADDRESS).step("listen for the runtime")?;
+        hand_over(ends, &Notice::RuntimeApi, Some(&listener))?;
+    }
+    let reaches_platform = start.network != NetworkPolicy::Nothing;
+    let listener = reaches_platform.then(|| listen(PLATFORM_ADDRESS)).transpose();
+    let listener = listener.step("listen for the platform")?;
 
     restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
         .step("set resource limits")?;
     process::ordinary_children().step("give up the priority")?;
     process::drop_capabilities().step("drop capabilities")?;
     prctl::set_no_new_privs().step("forbid new privileges")?;
-    let notice = control::encode(&Notice::Ready);
-    let handed: Vec<_> = listener.iter().map(AsRawFd::as_raw_fd).collect();
-    socket::send(ends.supervision, &notice, &handed, MsgFlags::empty()).step("report to the server")?;
+    hand_over(ends, &Notice::Ready, listener.as_ref())?;
     drop(listener);
     if let Some(filters) = filters {
         filters.apply().step("filter system calls")?;
     }
     process::fork(|| {
-        let Err(failure) = become_runtime(birth) else { return };
-        let _ = socket::send(ends.supervision, &control::encode(&failure.notice()), &[], MsgFlags::empty());
+        let notice = become_runtime(birth).unwrap_or_else(|failure| failure.notice());
+        let _ = socket::send(ends.supervision, &control::encode(&notice), &[], MsgFlags::empty());
     })
     .step("fork")
 }
 
-/// The socket that the platform is to serve, if the function may reach the platform.
-fn listen(policy: NetworkPolicy) -> io::Result<Option<TcpListener>> {
-    if policy == NetworkPolicy::Nothing {
-        return Ok(None);
-    }
-    let listener = TcpListener::bind(PLATFORM_ADDRESS)?;
+/// A socket that listens at this address.
+fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    Ok(Some(listener))
+    Ok(listener)
+}
+
+/// Sends a notice to the server, with a listening socket if there is one.
+fn hand_over(ends: &Ends<'_>, notice: &Notice, listener: Option<&TcpListener>) -> Result<(), Failure> {
+    let handed: Vec<_> = listener.iter().map(|listener| listener.as_raw_fd()).collect();
+    socket::send(ends.supervision, &control::encode(notice), &handed, MsgFlags::empty())
+        .step("report to the server")
 }
 
 /// Puts the event's own mounts into its copy of the root, and leaves the host's behind.
@@ -168,26 +176,32 @@ fn enter_root(birth: &Birth<'_>) -> Result<(), Failure> {
     chdir("/var/task").step("enter /var/task")
 }
 
-/// Turns the child of pid 1 into the runtime. Returns only if that fails.
-fn become_runtime(birth: &Birth<'_>) -> Result<(), Failure> {
+/// Turns the child of pid 1 into the runtime. Returns only if that fails: with a notice if its program is at fault.
+fn become_runtime(birth: &Birth<'_>) -> Result<Notice, Failure> {
     let Birth { start, ends, .. } = birth;
     setsid().step("begin a session")?;
     let null = File::open("/dev/null").step("open /dev/null")?;
     let null = process::lift(null).step("copy a descriptor")?;
     let log = process::lift(ends.log).step("copy a descriptor")?;
-    let channel = process::lift(ends.channel).step("copy a descriptor")?;
-    for (fd, number) in [(&null, 0), (&log, 1), (&log, 2), (&channel, CHANNEL)] {
+    let channel = ends.channel.map(process::lift).transpose().step("copy a descriptor")?;
+    let fixed =
+        [Some((&null, 0)), Some((&log, 1)), Some((&log, 2)), channel.as_ref().map(|fd| (fd, CHANNEL))];
+    for (fd, number) in fixed.into_iter().flatten() {
         process::place(fd, number).step("place a descriptor")?;
     }
-    process::close_on_exec_from(CHANNEL + 1).step("close descriptors")?;
+    let last = if channel.is_some() { CHANNEL } else { 2 };
+    process::close_on_exec_from(last + 1).step("close descriptors")?;
     process::default_signals();
     birth.landlock.map_or(Ok(()), landlock::restrict).step("restrict files")?;
     let c_strings = |strings: &[String]| -> io::Result<Vec<CString>> {
         strings.iter().map(|s| Ok(CString::new(s.as_str())?)).collect()
     };
-    let command = c_strings(&start.command).step("read the command")?;
     let environment = c_strings(&start.environment).step("read the environment")?;
-    let program = command.first().ok_or(Errno::ENOENT).step("read the command")?;
-    execve(program, &command, &environment).step("start the runtime")?;
-    Ok(())
+    let Some(program) = start.programs.iter().find(|program| Path::new(program).is_file()) else {
+        return Ok(Notice::NotStarted { program: None, errno: Errno::ENOENT as i32 });
+    };
+    let command = [std::slice::from_ref(program), &start.arguments].concat();
+    let command = c_strings(&command).step("read the command")?;
+    let Err(errno) = execve(&command[0], &command, &environment);
+    Ok(Notice::NotStarted { program: Some(program.clone()), errno: errno as i32 })
 }

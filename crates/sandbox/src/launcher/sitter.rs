@@ -75,20 +75,19 @@ pub(super) fn sit(ground: &Ground, group: &Group, slot: u32, orders: &OwnedFd) {
     let _ = process::run_first();
 
     let mut buffer = vec![0; MESSAGE];
-    let Ok((length, mut descriptors)) = socket::receive(orders, &mut buffer, MsgFlags::empty()) else {
+    let Ok((length, descriptors)) = socket::receive(orders, &mut buffer, MsgFlags::empty()) else {
         return;
     };
-    let (Some(log), Some(channel), Some(supervision)) =
-        (descriptors.pop(), descriptors.pop(), descriptors.pop())
-    else {
-        return;
-    };
+    let mut descriptors = descriptors.into_iter();
+    let (Some(supervision), Some(log)) = (descriptors.next(), descriptors.next()) else { return };
+    let channel = descriptors.next();
     let Some(start) = control::decode::<Start>(&buffer[..length]) else { return };
     // The runtime's fixed descriptors must not fall on this one, which speaks of their failures.
     let Ok(supervision) = process::lift(&supervision) else { return };
     let made = ready.and_then(|()| {
         group.limit(start.memory, ground.cpu_cap).step("set the limits")?;
-        let ends = init::Ends { supervision: &supervision, channel: &channel, log: &log, launcher: orders };
+        let ends =
+            init::Ends { supervision: &supervision, channel: channel.as_ref(), log: &log, launcher: orders };
         bear(ground, group, slot, &start, ends)
     });
     if let Err(failure) = made {

@@ -210,36 +210,94 @@ mod tests {
     #[test]
     fn public_addresses_are_open_and_all_others_closed() {
         let open = [
-            "1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-            "128.0.0.1", "168.63.129.15", "168.63.129.17", "169.253.255.255", "169.255.0.0", "172.15.255.255",
-            "172.32.0.0", "191.255.255.255", "192.0.1.0", "192.0.3.0", "192.88.98.255", "192.167.255.255",
-            "192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255", "203.0.112.255", "203.0.114.0",
-            "223.255.255.255", "2606:4700::1111", "2001:200::1", "2a00::1", "64:ff9b::8.8.8.8",
-            "::ffff:8.8.8.8", "2002:808:808::1",
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.1",
+            "168.63.129.15",
+            "168.63.129.17",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "191.255.255.255",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.88.98.255",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "198.51.99.255",
+            "203.0.112.255",
+            "203.0.114.0",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2001:200::1",
+            "2a00::1",
+            "64:ff9b::8.8.8.8",
+            "::ffff:8.8.8.8",
+            "2002:808:808::1",
         ];
         for address in open {
             assert_eq!(check(&[], address, false), Ok(()), "{address}");
             assert_eq!(check(&[], address, true), Err("this machine"), "{address}");
         }
         let closed = [
-            ("0.0.0.0", "this network"), ("0.1.2.3", "this network"), ("10.0.0.0", "private"),
-            ("10.255.255.255", "private"), ("100.64.0.0", "shared by carriers"),
-            ("100.100.100.200", "shared by carriers"), ("100.127.255.255", "shared by carriers"),
-            ("127.0.0.1", "loopback"), ("127.255.255.255", "loopback"), ("168.63.129.16", "metadata"),
-            ("169.254.0.0", "link-local"), ("169.254.169.254", "link-local"), ("169.254.170.2", "link-local"),
-            ("172.16.0.0", "private"), ("172.31.255.255", "private"), ("192.0.0.192", "protocol assignments"),
-            ("192.0.2.1", "documentation"), ("192.88.99.1", "former 6to4 relays"), ("192.168.0.1", "private"),
-            ("198.18.0.1", "benchmarks"), ("198.19.255.255", "benchmarks"), ("198.51.100.1", "documentation"),
-            ("203.0.113.1", "documentation"), ("224.0.0.1", "multicast"), ("239.255.255.255", "multicast"),
-            ("240.0.0.1", "reserved"), ("255.255.255.255", "broadcast"), ("::", "this host"),
-            ("::1", "this host"), ("::7f00:1", "this host"), ("::ffff:127.0.0.1", "loopback"),
-            ("::ffff:10.1.2.3", "private"), ("::ffff:169.254.169.254", "link-local"),
-            ("64:ff9b::192.168.0.1", "private"), ("64:ff9b:1::8.8.8.8", "local translation to IPv4"),
-            ("2002:a00:1::1", "private"), ("2002:7f00:1::", "loopback"), ("100::1", "discarded"),
-            ("2001::1", "protocol assignments"), ("2001:db8::1", "documentation"), ("3fff::1", "documentation"),
-            ("5f00::1", "segment routing"), ("fc00::1", "private"), ("fd00:ec2::254", "private"),
-            ("fe80::1", "link-local"), ("fec0::1", "site-local"), ("ff02::1", "multicast"),
-            ("4000::1", "reserved"), ("7fff::1", "reserved"), ("8000::1", "reserved"), ("e000::1", "reserved"),
+            ("0.0.0.0", "this network"),
+            ("0.1.2.3", "this network"),
+            ("10.0.0.0", "private"),
+            ("10.255.255.255", "private"),
+            ("100.64.0.0", "shared by carriers"),
+            ("100.100.100.200", "shared by carriers"),
+            ("100.127.255.255", "shared by carriers"),
+            ("127.0.0.1", "loopback"),
+            ("127.255.255.255", "loopback"),
+            ("168.63.129.16", "metadata"),
+            ("169.254.0.0", "link-local"),
+            ("169.254.169.254", "link-local"),
+            ("169.254.170.2", "link-local"),
+            ("172.16.0.0", "private"),
+            ("172.31.255.255", "private"),
+            ("192.0.0.192", "protocol assignments"),
+            ("192.0.2.1", "documentation"),
+            ("192.88.99.1", "former 6to4 relays"),
+            ("192.168.0.1", "private"),
+            ("198.18.0.1", "benchmarks"),
+            ("198.19.255.255", "benchmarks"),
+            ("198.51.100.1", "documentation"),
+            ("203.0.113.1", "documentation"),
+            ("224.0.0.1", "multicast"),
+            ("239.255.255.255", "multicast"),
+            ("240.0.0.1", "reserved"),
+            ("255.255.255.255", "broadcast"),
+            ("::", "this host"),
+            ("::1", "this host"),
+            ("::7f00:1", "this host"),
+            ("::ffff:127.0.0.1", "loopback"),
+            ("::ffff:10.1.2.3", "private"),
+            ("::ffff:169.254.169.254", "link-local"),
+            ("64:ff9b::192.168.0.1", "private"),
+            ("64:ff9b:1::8.8.8.8", "local translation to IPv4"),
+            ("2002:a00:1::1", "private"),
+            ("2002:7f00:1::", "loopback"),
+            ("100::1", "discarded"),
+            ("2001::1", "protocol assignments"),
+            ("2001:db8::1", "documentation"),
+            ("3fff::1", "documentation"),
+            ("5f00::1", "segment routing"),
+            ("fc00::1", "private"),
+            ("fd00:ec2::254", "private"),
+            ("fe80::1", "link-local"),
+            ("fec0::1", "site-local"),
+            ("ff02::1", "multicast"),
+            ("4000::1", "reserved"),
+            ("7fff::1", "reserved"),
+            ("8000::1", "reserved"),
+            ("e000::1", "reserved"),
         ];
         for (address, what) in closed {
             assert_eq!(check(&[], address, false), Err(what), "{address}");
@@ -271,12 +329,23 @@ mod tests {
 
     #[test]
     fn ranges_are_read_strictly() {
-        for text in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "::/129", "example.com", "10.0.0.0/8/8"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "::/129",
+            "example.com",
+            "10.0.0.0/8/8",
+        ] {
             assert_eq!(text.parse::<Range>(), Err(RangeError::Form(text.to_owned())));
         }
         let error = "10.1.2.3/16".parse::<Range>().unwrap_err().to_string();
         assert!(error.ends_with("the range is 10.1.0.0/16"), "{error}");
-        for (text, shown) in [("1.2.3.4", "1.2.3.4/32"), ("0.0.0.0/0", "0.0.0.0/0"), ("::1", "::1/128"), ("::/0", "::/0")] {
+        for (text, shown) in
+            [("1.2.3.4", "1.2.3.4/32"), ("0.0.0.0/0", "0.0.0.0/0"), ("::1", "::1/128"), ("::/0", "::/0")]
+        {
             assert_eq!(text.parse::<Range>().unwrap().to_string(), shown);
         }
         for never in ["127.0.0.0/8", "127.0.0.1", "224.0.0.0/4", "::1", "ff02::/16"] {

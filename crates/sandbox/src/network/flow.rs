@@ -58,4 +58,3 @@ impl Flow {
         cx.waker().wake_by_ref();
     }
 }
-

@@ -76,12 +76,14 @@ impl Sandbox {
     }
 
     fn destination(&mut self) -> (Ipv4Addr, u16) {
-        let address = self.dice.one(&[RESOLVER_ADDRESS, RESOLVER_ADDRESS, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST]);
+        let address =
+            self.dice.one(&[RESOLVER_ADDRESS, RESOLVER_ADDRESS, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST]);
         (address, self.dice.one(&[53, 53, 53, 53, 0, 80]))
     }
 
     fn ip(&mut self, to: Ipv4Addr, next_header: IpProtocol, length: usize) -> (Ipv4Repr, Vec<u8>) {
-        let from = self.dice.one(&[FUNCTION_ADDRESS, FUNCTION_ADDRESS, FUNCTION_ADDRESS, Ipv4Addr::UNSPECIFIED, to]);
+        let from =
+            self.dice.one(&[FUNCTION_ADDRESS, FUNCTION_ADDRESS, FUNCTION_ADDRESS, Ipv4Addr::UNSPECIFIED, to]);
         let ip = Ipv4Repr { src_addr: from, dst_addr: to, next_header, payload_len: length, hop_limit: 64 };
         let mut bytes = vec![0; 20 + length];
         ip.emit(&mut Ipv4Packet::new_unchecked(&mut bytes), &ChecksumCapabilities::default());
@@ -103,7 +105,12 @@ impl Sandbox {
         let Known { sent, received } = self.known[mine];
         let payload = vec![7; self.dice.one(&[0, 0, 1, 100, 9_000, 60_000])];
         let control = self.dice.one(&[
-            TcpControl::None, TcpControl::None, TcpControl::Psh, TcpControl::Syn, TcpControl::Fin, TcpControl::Rst,
+            TcpControl::None,
+            TcpControl::None,
+            TcpControl::Psh,
+            TcpControl::Syn,
+            TcpControl::Fin,
+            TcpControl::Rst,
         ]);
         let acknowledged = near(&mut self.dice, received);
         let repr = TcpRepr {
@@ -146,7 +153,9 @@ impl Sandbox {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(length @ 1..) = read(&self.device, &mut buffer) {
             let ip = Ipv4Packet::new_checked(&buffer[..length]).unwrap();
-            assert!(ip.verify_checksum() && ip.dst_addr() == FUNCTION_ADDRESS || ip.dst_addr() == ip.src_addr());
+            assert!(
+                ip.verify_checksum() && ip.dst_addr() == FUNCTION_ADDRESS || ip.dst_addr() == ip.src_addr()
+            );
             self.answers += 1;
             if ip.next_header() == IpProtocol::Tcp {
                 let tcp = TcpPacket::new_checked(ip.payload()).unwrap();

@@ -4,7 +4,8 @@ use super::device::Port;
 use crate::FUNCTION_ADDRESS;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr, TcpPacket, UdpPacket, UdpRepr,
+    Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr, TcpPacket, UdpPacket,
+    UdpRepr,
 };
 use std::net::SocketAddrV4;
 
@@ -26,8 +27,14 @@ pub(super) struct Key {
 #[derive(Debug, PartialEq)]
 pub(super) enum Packet<'a> {
     /// `opens` says that it begins a connection.
-    Tcp { key: Key, opens: bool },
-    Udp { key: Key, payload: &'a [u8] },
+    Tcp {
+        key: Key,
+        opens: bool,
+    },
+    Udp {
+        key: Key,
+        payload: &'a [u8],
+    },
 }
 
 /// Reads a packet; none if it is malformed, a fragment, or nothing that is served. Nothing is fragmented on the way
@@ -61,7 +68,13 @@ pub(super) fn answer(port: &mut Port<'_>, key: Key, payload: &[u8]) {
     let udp = UdpRepr { src_port: key.destination.port(), dst_port: key.port };
     let length = udp.header_len() + payload.len();
     let (from, to) = (*key.destination.ip(), FUNCTION_ADDRESS);
-    let ip = Ipv4Repr { src_addr: from, dst_addr: to, next_header: IpProtocol::Udp, payload_len: length, hop_limit: HOPS };
+    let ip = Ipv4Repr {
+        src_addr: from,
+        dst_addr: to,
+        next_header: IpProtocol::Udp,
+        payload_len: length,
+        hop_limit: HOPS,
+    };
     let checksums = ChecksumCapabilities::default();
     port.send(IP_HEAD + length, |bytes| {
         ip.emit(&mut Ipv4Packet::new_unchecked(&mut *bytes), &checksums);
@@ -88,9 +101,16 @@ pub(super) fn refuse(port: &mut Port<'_>, key: Key, payload: &[u8]) {
     datagram.set_src_port(udp.src_port);
     datagram.set_dst_port(udp.dst_port);
     datagram.set_len(header.payload_len as u16);
-    let icmp = Icmpv4Repr::DstUnreachable { reason: Icmpv4DstUnreachable::PortUnreachable, header, data: &head };
+    let icmp =
+        Icmpv4Repr::DstUnreachable { reason: Icmpv4DstUnreachable::PortUnreachable, header, data: &head };
     let length = icmp.buffer_len();
-    let ip = Ipv4Repr { src_addr: to, dst_addr: from, next_header: IpProtocol::Icmp, payload_len: length, hop_limit: HOPS };
+    let ip = Ipv4Repr {
+        src_addr: to,
+        dst_addr: from,
+        next_header: IpProtocol::Icmp,
+        payload_len: length,
+        hop_limit: HOPS,
+    };
     let checksums = ChecksumCapabilities::default();
     port.send(IP_HEAD + length, |bytes| {
         ip.emit(&mut Ipv4Packet::new_unchecked(&mut *bytes), &checksums);

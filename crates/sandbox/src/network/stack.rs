@@ -57,7 +57,10 @@ pub(super) struct Stack {
 
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stack").field("streams", &self.streams).field("flows", &self.flows).finish_non_exhaustive()
+        f.debug_struct("Stack")
+            .field("streams", &self.streams)
+            .field("flows", &self.flows)
+            .finish_non_exhaustive()
     }
 }
 

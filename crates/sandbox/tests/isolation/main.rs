@@ -3,6 +3,7 @@
 
 mod answers;
 mod channel;
+mod custom;
 mod fixture;
 mod leftovers;
 mod limits;

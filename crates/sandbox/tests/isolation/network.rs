@@ -125,8 +125,7 @@ async fn with_none_nothing_is_there() {
         "socket.getaddrinfo('example.com', 80)",
     ];
     let results = try_each(&node, Nothing, &lines).await;
-    let expected =
-        ["ECONNREFUSED", "ECONNREFUSED", "ENETUNREACH", "ENETUNREACH", "['lo']", "gaierror"];
+    let expected = ["ECONNREFUSED", "ECONNREFUSED", "ENETUNREACH", "ENETUNREACH", "['lo']", "gaierror"];
     assert_eq!(results, expected);
 }
 
@@ -172,7 +171,8 @@ async fn with_internet_closed_addresses_are_refused() {
             format!("tcp('127.0.0.1', {})", host.port()),
             format!("tcp('127.1.2.3', {})", host.port()),
             "tcp('0.1.2.3', 80)".to_owned(),
-            "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('255.255.255.255', 9))".to_owned(),
+            "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('255.255.255.255', 9))"
+                .to_owned(),
         ];
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
         let results = try_each(&node, Internet, &lines).await;
@@ -225,8 +225,8 @@ async fn the_function_cannot_change_its_network() {
         &format!("ioctl(0x8914, {request})"), // SIOCSIFFLAGS
         &format!("ioctl(0x8916, {request})"), // SIOCSIFADDR
         &format!("ioctl(0x8922, {request})"), // SIOCSIFMTU
-        "ioctl(0x890b, bytes(120))",           // SIOCADDRT
-        "ioctl(0x890c, bytes(120))",           // SIOCDELRT
+        "ioctl(0x890b, bytes(120))",          // SIOCADDRT
+        "ioctl(0x890c, bytes(120))",          // SIOCDELRT
         "open('/proc/sys/net/ipv4/ip_forward', 'w').write('1')",
         "socket.socket().setsockopt(socket.SOL_IP, 19, 1)", // IP_TRANSPARENT
         "socket.socket().setsockopt(socket.SOL_SOCKET, 36, 1)", // SO_MARK
@@ -235,7 +235,10 @@ async fn the_function_cannot_change_its_network() {
     ];
     let results = try_each(&node, Internet, &lines).await;
     for (line, result) in lines.iter().zip(&results) {
-        assert!(["EPERM", "EACCES", "ENOENT", "EADDRNOTAVAIL", "EROFS"].contains(&result.as_str()), "{line}: {result}");
+        assert!(
+            ["EPERM", "EACCES", "ENOENT", "EADDRNOTAVAIL", "EROFS"].contains(&result.as_str()),
+            "{line}: {result}"
+        );
     }
     let seen = [
         "[name for _, name in socket.if_nameindex()]",
@@ -291,13 +294,8 @@ def handler(event, context):
     except OSError as e: results.append(type(e).__name__)
     return results
 "#;
-    let event = format!(
-        "[\"{own}\", {}, {}, {}, {}]",
-        echoes.port(),
-        counts.port(),
-        closes.port(),
-        resets.port()
-    );
+    let event =
+        format!("[\"{own}\", {}, {}, {}, {}]", echoes.port(), counts.port(), closes.port(), resets.port());
     let answer = run(&node, Internet, source, &event).await.answer();
     assert_eq!(answer, "[true, \"hello 300000\", \"bye\", \"ConnectionResetError\"]");
     node.nothing_left().await;

@@ -1,0 +1,92 @@
+//! The Lambda Runtime API, through which a custom runtime hears of its event and answers.
+//!
+//! Each event has a server of its own, on a socket in its own network namespace: whoever speaks there is the function
+//! that runs in this sandbox. What comes is hostile all the same: every length, number and order is bounded here.
+//!
+//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+mod body;
+mod desk;
+mod reply;
+mod serve;
+
+use super::frames::{Breach, Frame, Invocation};
+use bytes::Bytes;
+use desk::{Desk, Platform, Said};
+use std::future::pending;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How many things a runtime may say that nobody has heard yet; it says three at the most.
+const UNHEARD: usize = 4;
+
+/// The Runtime API of one event. Dropping it ends every connection.
+#[derive(Debug)]
+pub(super) struct RuntimeApi {
+    desk: Arc<Desk>,
+    platform: watch::Sender<Platform>,
+    said: mpsc::Receiver<Said>,
+    /// The answer or error. As with Lambda, an event ends when the runtime asks for the next one: what it does after
+    /// its answer is part of it.
+    last: Option<Result<Frame, Breach>>,
+    server: JoinSet<()>,
+}
+
+impl RuntimeApi {
+    /// The API of the event with this id.
+    pub(super) fn new(request_id: String) -> RuntimeApi {
+        let (says, said) = mpsc::channel(UNHEARD);
+        let (platform, listens) = watch::channel(Platform::Waits);
+        let desk = Arc::new(Desk::new(request_id, says, listens));
+        RuntimeApi { desk, platform, said, last: None, server: JoinSet::new() }
+    }
+
+    /// Serves the API on this socket.
+    pub(super) fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        self.server.spawn(serve::listen(listener, Arc::clone(&self.desk)));
+        Ok(())
+    }
+
+    /// Hands the event to the request that waits for it.
+    pub(super) fn hand_over(&mut self, invocation: &Invocation<'_>, event: &Bytes) {
+        self.desk.give();
+        self.platform.send_replace(Platform::Gives(Arc::new(reply::Event::new(invocation, event.clone()))));
+    }
+
+    /// What the runtime says next; its answer when it has asked for another event.
+    pub(super) async fn next(&mut self) -> Result<Frame, Breach> {
+        loop {
+            match self.said.recv().await {
+                Some(Said::Ready) => return Ok(Frame::Ready),
+                Some(Said::Last(Ok(error @ Frame::InitError(_)))) => return Ok(error),
+                Some(Said::Last(last)) => self.last = Some(last),
+                Some(Said::Done) => match self.last.take() {
+                    Some(last) => return last,
+                    None => continue,
+                },
+                None => pending().await,
+            }
+        }
+    }
+
+    /// The answer of a runtime that has not asked for another event. With `patience`, its process has ended, and its
+    /// connections are read to their ends first.
+    pub(super) async fn rest(&mut self, patience: Option<Duration>) -> Option<Result<Frame, Breach>> {
+        if let Some(patience) = patience {
+            self.platform.send_replace(Platform::Gone);
+            let _ = timeout(patience, self.server.join_next()).await;
+        }
+        while let Ok(said) = self.said.try_recv() {
+            if let Said::Last(last) = said {
+                self.last = Some(last);
+            }
+        }
+        self.last.take()
+    }
+}

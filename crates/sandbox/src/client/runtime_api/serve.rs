@@ -1,0 +1,174 @@
+//! Connections of a custom runtime, and what is at which path.
+
+use super::super::frames::{Breach, Frame};
+use super::body::{self, Missing};
+use super::desk::{Claim, Desk};
+use super::reply::{self, Refusal, Reply};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use model::limits::{MB, SYNC_RESPONSE};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How many connections are served at one time; a runtime needs one.
+const CONNECTIONS: usize = 16;
+
+/// The longest head of a request, in bytes.
+const HEAD: usize = 64 * 1024;
+
+/// The longest error document, in bytes.
+const ERROR: usize = MB;
+
+/// How long to wait before accepting again when the machine is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until the run is over, and then reads what has come before.
+pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            (stream, permit) = accept(&listener, &room) => {
+                connections.spawn(converse(stream, permit, Arc::clone(&desk)));
+            }
+            Some(_) = connections.join_next() => {}
+            () = desk.gone() => break,
+        }
+    }
+    while let Ok((stream, permit)) = timeout(Duration::ZERO, accept(&listener, &room)).await {
+        connections.spawn(converse(stream, permit, Arc::clone(&desk)));
+    }
+    connections.join_all().await;
+}
+
+/// The next connection, when there is room for one.
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        if let Ok(permit) = Arc::clone(room).acquire_owned().await {
+            if let Ok((stream, _)) = listener.accept().await {
+                return (stream, permit);
+            }
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse(stream: TcpStream, _permit: OwnedSemaphorePermit, desk: Arc<Desk>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| serve(&desk, request));
+    // No limit of time: slow or fast, a function has its own time limit.
+    let mut http = http1::Builder::new();
+    http.header_read_timeout(None).max_buf_size(HEAD).title_case_headers(true);
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Answers one request. An error closes the connection: the run is over.
+async fn serve(desk: &Desk, request: Request<Incoming>) -> io::Result<Reply> {
+    let (head, mut body) = request.into_parts();
+    match dispatch(desk, &head, &mut body).await {
+        Ok(Some(reply)) => Ok(reply),
+        Ok(None) => Err(io::ErrorKind::ConnectionAborted.into()),
+        Err(refusal) => {
+            body::discard(&mut body).await;
+            Ok(refusal.reply())
+        }
+    }
+}
+
+async fn dispatch(desk: &Desk, head: &Parts, body: &mut Incoming) -> Result<Option<Reply>, Refusal> {
+    let path = head.uri.path();
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let only = |method: Method, name| {
+        if head.method == method { Ok(()) } else { Err(Refusal::method(name, path)) }
+    };
+    match segments[..] {
+        ["2018-06-01", "runtime", "invocation", "next"] => {
+            only(Method::GET, "GET")?;
+            Ok(desk.ask().await?.map(|event| event.reply()))
+        }
+        ["2018-06-01", "runtime", "invocation", id, "response"] => {
+            only(Method::POST, "POST")?;
+            response(desk, id, &head.headers, body).await.map(Some)
+        }
+        ["2018-06-01", "runtime", "invocation", id, "error"] => {
+            only(Method::POST, "POST")?;
+            error(desk.answer(id)?, Frame::Error, &head.headers, body).await.map(Some)
+        }
+        ["2018-06-01", "runtime", "init", "error"] => {
+            only(Method::POST, "POST")?;
+            error(desk.fail()?, Frame::InitError, &head.headers, body).await.map(Some)
+        }
+        ["2018-06-01", "runtime", "restore", ..] => {
+            Err(Refusal::new(404, "NotFound", format!("{path} is for functions with SnapStart")))
+        }
+        ["2020-01-01", "extension", ..] => Err(not_yet("Extensions", path)),
+        ["2022-07-01", "telemetry"] => Err(not_yet("Telemetry", path)),
+        ["2020-08-15", "logs"] => Err(not_yet("Logs", path)),
+        _ => Err(Refusal::new(404, "NotFound", format!("there is nothing at {path}"))),
+    }
+}
+
+fn not_yet(api: &str, path: &str) -> Refusal {
+    Refusal::new(501, "NotImplemented", format!("Mayfly has no {api} API yet: {path}"))
+}
+
+/// Takes the answer. A streamed one is gathered and then counts as a whole.
+async fn response(desk: &Desk, id: &str, headers: &HeaderMap, body: &mut Incoming) -> Result<Reply, Refusal> {
+    let claim = desk.answer(id)?;
+    let mode = headers.get("lambda-runtime-function-response-mode");
+    if mode.is_some_and(|mode| !mode.is_empty() && mode != "streaming") {
+        let kind = "Runtime.InvalidResponseModeHeader";
+        let document = model::FunctionError::of(kind, "Invalid function response mode".to_owned()).document();
+        claim.say(Ok(Frame::Error(document)));
+        return Err(Refusal::new(400, "InvalidFunctionResponseMode", "Invalid function response mode"));
+    }
+    match body::read(body, SYNC_RESPONSE).await {
+        Ok((answer, trailers)) => {
+            let frame = body::broke_off(&trailers).map_or(Frame::Result(answer), Frame::Error);
+            claim.say(Ok(frame));
+            Ok(reply::accepted())
+        }
+        Err(Missing::TooLarge) => {
+            claim.say(Err(Breach::TooLarge));
+            Err(Refusal::too_large(SYNC_RESPONSE))
+        }
+        Err(Missing::Truncated) => Err(truncated()),
+    }
+}
+
+/// Takes an error document.
+async fn error(
+    claim: Claim<'_>,
+    frame: fn(Bytes) -> Frame,
+    headers: &HeaderMap,
+    body: &mut Incoming,
+) -> Result<Reply, Refusal> {
+    match body::read(body, ERROR).await {
+        Ok((text, _)) => {
+            claim.say(Ok(frame(body::document(&text, headers))));
+            Ok(reply::accepted())
+        }
+        Err(Missing::TooLarge) => {
+            let message = format!("The error document is longer than {ERROR} bytes.");
+            claim.say(Ok(frame(body::document(message.as_bytes(), headers))));
+            Err(Refusal::too_large(ERROR))
+        }
+        Err(Missing::Truncated) => Err(truncated()),
+    }
+}
+
+fn truncated() -> Refusal {
+    Refusal::new(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+}
