@@ -6,6 +6,7 @@ mod channel;
 mod fixture;
 mod leftovers;
 mod limits;
+mod logging;
 mod network;
 mod rootless;
 mod walls;
