@@ -19,6 +19,11 @@ TASK = "/var/task"
 REQUEST_ID = ""
 
 
+def variable(name):
+    """An environment variable; empty if it is not set. `os` is not loaded."""
+    return posix.environ.get(name.encode(), b"").decode("utf-8", "replace")
+
+
 class Fault(Exception):
     """An error of loading or of data, in Lambda's words, with no code of the function to blame."""
 
@@ -92,21 +97,47 @@ def loads(text):
     return json.loads(text)
 
 
-def dumps(value):
-    """The same as `json.dumps(value, ensure_ascii=False)`."""
+class Raw(str):
+    """Text that is JSON already."""
 
-    def refuse(thing):
+
+class HasDecimals(Exception):
+    """A value holds numbers of `decimal`, which the fast way cannot write."""
+
+
+def dumps(value, other=None):
+    """JSON as Lambda's runtime for Python writes it: like `json.dumps`, but numbers of `decimal` are numbers, and bytes
+    are text. What has no JSON becomes what `other` makes of it, or is refused."""
+    from _json import encode_basestring, encode_basestring_ascii, make_encoder
+
+    # Up to Python 3.11, Lambda's answers are ASCII; it is the version that the function asks for that counts.
+    minor = variable("AWS_EXECUTION_ENV").rpartition("python3.")[2]
+    quote = encode_basestring_ascii if minor.isdecimal() and int(minor) < 12 else encode_basestring
+    decimals = []
+
+    def convert(thing):
+        if isinstance(thing, bytes):
+            return thing.decode()
+        decimal = sys.modules.get("decimal")
+        if decimal and isinstance(thing, decimal.Decimal):
+            if not decimals:
+                decimals.append(True)
+                raise HasDecimals
+            return float("nan") if thing.is_nan() else Raw(thing)
+        if other:
+            return other(thing)
         raise TypeError(f"Object of type {thing.__class__.__name__} is not JSON serializable")
 
+    def quote_or_pass(text):
+        return str.__str__(text) if type(text) is Raw else quote(text)
+
+    def encode(quote):
+        return "".join(make_encoder({}, convert, quote, None, ": ", ", ", False, False, True)(value, 0))
+
     try:
-        from _json import encode_basestring, make_encoder
-
-        encode = make_encoder({}, refuse, encode_basestring, None, ": ", ", ", False, False, True)
-    except Exception:
-        import json
-
-        return json.dumps(value, ensure_ascii=False)
-    return "".join(encode(value, 0))
+        return encode(quote)
+    except HasDecimals:
+        return encode(quote_or_pass)
 
 
 # Errors
@@ -126,7 +157,9 @@ def describe(error):
         import traceback
 
         kind = type(error).__name__
-        stack = traceback.format_list(own_frames(traceback.extract_tb(error.__traceback__)))
+        frames = own_frames(traceback.extract_tb(error.__traceback__))
+        # As tuples, frames do not mark the place within their line: neither do Lambda's.
+        stack = traceback.format_list([(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames])
     try:
         message = str(error)
     except Exception:
@@ -137,10 +170,17 @@ def describe(error):
 def report(kind, error):
     """Logs an error and sends its document. Carriage returns keep the lines of one record together."""
     document = describe(error)
-    lines = [f"[ERROR] {document['errorType']}: {document['errorMessage']}", "Traceback (most recent call last):"]
-    lines += [line for entry in document["stackTrace"] for line in entry.splitlines()]
     try:
-        sys.stdout.write("\r".join(lines).replace("\n", "\r") + "\n")
+        if logs_json():
+            record = dumps({"timestamp": timestamp(time.time()), "level": "ERROR", **document})
+        else:
+            lines = [
+                f"[ERROR] {document['errorType']}: {document['errorMessage']}",
+                "Traceback (most recent call last):",
+            ]
+            lines += [line for entry in document["stackTrace"] for line in entry.splitlines()]
+            record = "\r".join(lines).replace("\n", "\r")
+        sys.stdout.write(record + "\n")
     except Exception:
         pass
     send(kind, dumps(document).encode("utf-8", "replace"))
@@ -150,8 +190,19 @@ def report(kind, error):
 # Logging
 
 
+def logs_json():
+    """Whether the function's log has JSON records."""
+    return variable("AWS_LAMBDA_LOG_FORMAT").upper() == "JSON"
+
+
+def timestamp(seconds):
+    """A time in UTC with milliseconds."""
+    whole, millis = divmod(int(seconds * 1000), 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{millis:03d}Z"
+
+
 def set_up_logging(logging):
-    """Gives the root logger Lambda's handler and format."""
+    """Gives the root logger Lambda's handler, format and level."""
 
     class Records(logging.Handler):
         def emit(self, record):
@@ -163,13 +214,50 @@ def set_up_logging(logging):
             return True
 
     handler = Records()
-    formatter = logging.Formatter(
-        "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S"
-    )
-    formatter.converter = time.gmtime
+    if logs_json():
+        formatter = json_formatter(logging)
+    else:
+        line = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+        formatter = logging.Formatter(line, "%Y-%m-%dT%H:%M:%S")
+        formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.addFilter(WithRequestId())
+    level = variable("AWS_LAMBDA_LOG_LEVEL").upper()
+    level = getattr(logging, {"TRACE": "DEBUG"}.get(level, level), None) if level else None
+    if isinstance(level, int):
+        logging.root.setLevel(level)
+        handler.setLevel(level)  # also for loggers with a level of their own
     logging.root.addHandler(handler)
+
+
+def json_formatter(logging):
+    """Writes records as Lambda's JSON: its own names, those of an exception, and what the caller gave as `extra`."""
+    own = {*logging.makeLogRecord({}).__dict__, "aws_request_id", "message", "asctime"}
+
+    class Formatter(logging.Formatter):
+        def format(self, record):
+            tens = min(max(record.levelno, 0), 50) // 10 * 10
+            fields = {
+                "timestamp": timestamp(record.created),
+                "level": logging.getLevelName(tens),
+                "message": record.getMessage(),
+                "logger": record.name,
+            }
+            kind, error, trace = record.exc_info or (None, None, None)
+            if kind:
+                import traceback
+
+                fields["stackTrace"] = traceback.format_tb(trace)
+                fields["errorType"] = kind.__name__
+                fields["errorMessage"] = str(error)
+                fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+            fields["requestId"] = getattr(record, "aws_request_id", REQUEST_ID)
+            for name, value in record.__dict__.items():
+                if name not in own and value is not None:
+                    fields.setdefault(name, value)
+            return dumps(fields, str)
+
+    return Formatter()
 
 
 class LoggingFinder:
@@ -233,7 +321,8 @@ class Record:
         self.__dict__.update(fields)
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__dict__.items())})"
+        shown = (f"{name}={value}" for name, value in self.__dict__.items() if not name.startswith("_"))
+        return f"{type(self).__name__}([{','.join(shown)}])"
 
 
 class Client(Record):
@@ -276,32 +365,39 @@ def client_context(text):
 
 def context(header):
     """The context object of an event."""
-
-    def variable(name):
-        return posix.environ.get(name.encode(), b"").decode()
-
     made = LambdaContext(
         aws_request_id=header["request_id"],
-        function_name=variable("AWS_LAMBDA_FUNCTION_NAME"),
-        function_version=variable("AWS_LAMBDA_FUNCTION_VERSION"),
-        invoked_function_arn=header["function_arn"],
-        memory_limit_in_mb=variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
         log_group_name=variable("AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream_name=variable("AWS_LAMBDA_LOG_STREAM_NAME"),
-        identity=CognitoIdentity(cognito_identity_id=None, cognito_identity_pool_id=None),
+        function_name=variable("AWS_LAMBDA_FUNCTION_NAME"),
+        memory_limit_in_mb=variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
+        function_version=variable("AWS_LAMBDA_FUNCTION_VERSION"),
+        invoked_function_arn=header["function_arn"],
         client_context=client_context(header["client_context"]),
+        identity=CognitoIdentity(cognito_identity_id=None, cognito_identity_pool_id=None),
         tenant_id=None,
     )
     made._deadline_ms = header["deadline_ms"]
     return made
 
 
+def set_variable(name, value):
+    """Sets an environment variable for this process, its children, and for whoever has loaded `os` or will."""
+    posix.environ[name.encode()] = value.encode()
+    posix.putenv(name, value)
+    if "os" in sys.modules:
+        sys.modules["os"].environ[name] = value
+
+
 def prepare():
     """Makes the process what a function expects, beyond what the sandbox is."""
     posix.set_inheritable(CHANNEL, False)
     sys.stdout.reconfigure(line_buffering=True)
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    layers = [f"/opt/python/lib/{version}/site-packages", "/opt/python"]
+    # Layers bring packages for the version that the function asks for, which need not be the one that runs.
+    wanted = variable("AWS_EXECUTION_ENV").rpartition("_")[2]
+    running = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    versions = [wanted, running] if wanted.startswith("python3.") and wanted != running else [running]
+    layers = [f"/opt/python/lib/{version}/site-packages" for version in versions] + ["/opt/python"]
     present = []
     for directory in layers:
         try:
@@ -331,6 +427,8 @@ def main():
     body = receive(int.from_bytes(frame[1:], "big"))
     split = 4 + int.from_bytes(body[:4], "big")
     header = loads(body[4:split].decode())
+    if header.get("trace_id"):
+        set_variable("_X_AMZN_TRACE_ID", header["trace_id"])
     try:
         try:
             event = loads(body[split:].decode())
@@ -339,7 +437,8 @@ def main():
         del body
         answer = handler(event, context(header))
         try:
-            answer = dumps(answer).encode()
+            # Bytes are passed on as they are.
+            answer = answer if isinstance(answer, bytes) else dumps(answer).encode()
         except Exception as error:
             raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
     except Exception as error:

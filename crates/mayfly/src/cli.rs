@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Print what a function logged
     Logs(Logs),
+    /// List runs of functions, the newest first: how they ended and what they cost
+    Runs(Runs),
     /// List asynchronous events that were given up after their last retry
     FailedEvents(FailedEvents),
 }
@@ -52,6 +54,20 @@ pub(crate) struct Logs {
     /// Keep printing as lines arrive, until interrupted
     #[arg(long, short)]
     pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// Only those of this function
+    pub(crate) function: Option<String>,
+    /// How many at the most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Print one JSON object per run, with times in milliseconds and sizes in bytes
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) server: Server,
 }

@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) events: Events,
     /// What is kept of logs.
     pub(crate) logs: Logs,
+    /// What is kept of the cost of runs.
+    pub(crate) metering: Metering,
 }
 
 /// `[functions]`
@@ -63,6 +65,14 @@ pub(crate) struct Logs {
     pub(crate) retention_days: u64,
 }
 
+/// `[metering]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Metering {
+    /// How long the cost of each run is kept, in days: two months, so that a month can be billed when it is over.
+    pub(crate) retention_days: u64,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -72,6 +82,7 @@ impl Default for Config {
             functions: Functions::default(),
             events: Events::default(),
             logs: Logs::default(),
+            metering: Metering::default(),
         }
     }
 }
@@ -98,6 +109,12 @@ impl Default for Events {
 impl Default for Logs {
     fn default() -> Self {
         Logs { retention_days: 7 }
+    }
+}
+
+impl Default for Metering {
+    fn default() -> Self {
+        Metering { retention_days: 62 }
     }
 }
 

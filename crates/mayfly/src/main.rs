@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod client;
 mod config;
 mod front;
 mod logs;
 mod machine;
+mod runs;
 mod serve;
 mod status;
+mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Serve(flags) => serve::main(&flags),
         cli::Command::Logs(flags) => logs::main(&flags),
+        cli::Command::Runs(flags) => runs::main(&flags),
         cli::Command::FailedEvents(flags) => logs::failed_events(&flags),
     };
     match result {

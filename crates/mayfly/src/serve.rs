@@ -85,9 +85,11 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let address = listener.local_addr()?;
     endpoint.set(format!("http://{address}"));
 
+    let days = |days: u64| DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
     let retention = Retention {
-        log: DAY * u32::try_from(config.logs.retention_days).unwrap_or(u32::MAX),
-        failed_events: DAY * u32::try_from(config.events.failed_retention_days).unwrap_or(u32::MAX),
+        log: days(config.logs.retention_days),
+        failed_events: days(config.events.failed_retention_days),
+        runs: days(config.metering.retention_days),
     };
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),

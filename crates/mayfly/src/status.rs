@@ -3,9 +3,11 @@
 //! - `GET /health`
 //! - `GET /_mayfly/logs?function=NAME&after=SEQ&wait=SECONDS`: log records behind `after`; with `wait`, held
 //!   until there is one.
+//! - `GET /_mayfly/runs?function=NAME&limit=N`: the newest runs, of one function or of all, with what they cost.
 //! - `GET /_mayfly/failed-events`: asynchronous events that were given up.
 //! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is.
 
+use crate::runs::Row;
 use async_trait::async_trait;
 use http::Method;
 use http::request::Parts;
@@ -22,6 +24,9 @@ use wire::{Body, Fault, Request, Response, Service};
 
 /// The most log records in one answer.
 const RECORDS: usize = 1_000;
+
+/// The most runs in one answer.
+const RUNS: usize = 10_000;
 
 /// The most failed events in one answer.
 const FAILED_EVENTS: usize = 1_000;
@@ -74,6 +79,7 @@ impl Status {
         match path {
             "/health" => Ok(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })),
             "/_mayfly/logs" => self.logs(head.uri.query().unwrap_or_default(), id).await,
+            "/_mayfly/runs" => self.runs(head.uri.query().unwrap_or_default(), id),
             "/_mayfly/failed-events" => {
                 let failed = self.store.read(|view| view.failed_events(FAILED_EVENTS));
                 failed.map(|failed| json!({ "failedEvents": failed })).map_err(|error| broken(id, &error))
@@ -117,6 +123,28 @@ impl Status {
             Err(_) => read()?,
         };
         Ok(json!({ "records": records }))
+    }
+
+    fn runs(&self, query: &str, id: RequestId) -> Result<Value, Fault> {
+        let function = query_value(query, "function");
+        let limit = match query_value(query, "limit").map(|text| text.parse::<usize>()) {
+            None => RUNS,
+            Some(Ok(limit)) => limit.min(RUNS),
+            Some(Err(_)) => {
+                return Err(Fault::new("InvalidParameter", 400, "limit must be a whole number"));
+            }
+        };
+        let broken = |error| broken(id, &error);
+        let runs = self.store.read(|view| view.runs(function.as_deref(), limit)).map_err(broken)?;
+        // The runs of a deleted function are still there to be read; a name that never was is a mistake.
+        if let Some(function) = function.filter(|_| runs.is_empty())
+            && !self.exists(&function).map_err(broken)?
+        {
+            let message = format!("There is no function {function}, and no run of one.");
+            return Err(Fault::new("ResourceNotFoundException", 404, message));
+        }
+        let runs: Vec<_> = runs.iter().map(Row::of).collect();
+        Ok(json!({ "runs": runs }))
     }
 
     fn exists(&self, function: &str) -> store::Result<bool> {

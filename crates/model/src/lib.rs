@@ -18,6 +18,6 @@ pub use clock::{Clock, FakeClock, SystemClock, Timestamp};
 pub use event::{Event, RequestId, Source};
 pub use function::{CodeId, FunctionSpec, NetworkPolicy};
 pub use logging::{LogFormat, LogLevel, Logging};
-pub use metering::{Metering, StartKind};
+pub use metering::{Metering, Run, RunStatus, StartKind};
 pub use outcome::{FunctionError, Outcome};
 pub use runtime::{Chosen, Installed, Language, NotAvailable, Runtimes, Wanted};

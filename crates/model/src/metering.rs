@@ -1,37 +1,60 @@
-//! What one run of an event cost.
+//! What one run of an event cost, and how it ended.
 
+use crate::{RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// How the process that served an event came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum StartKind {
     /// The runtime and the function's own code were started for this event.
+    #[default]
     Cold,
+}
+
+impl StartKind {
+    /// As logs, the store and the command line have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StartKind::Cold => "cold",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        (name == StartKind::Cold.name()).then_some(StartKind::Cold)
+    }
 }
 
 impl fmt::Display for StartKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            StartKind::Cold => "cold",
-        })
+        f.write_str(self.name())
     }
 }
 
-/// What one run of an event cost, as its REPORT line and its log record state it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What one run of an event cost, as its REPORT line, its log record and its row in the store state it.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metering {
     /// How the process came to be.
     pub start: StartKind,
-    /// From the decision to start the process until its code was ready for the event.
+    /// From the acceptance of the event until the decision to start its process.
+    pub queue: Duration,
+    /// From that decision until the function's code was ready for the event.
     pub init: Duration,
     /// From handing over the event until the answer, the end of the process or the time limit.
     pub duration: Duration,
+    /// The function's memory limit in MB.
+    pub memory_mb: u32,
     /// The most memory the whole process tree held at one time, in bytes.
     pub peak_memory: u64,
     /// Processor time of the whole process tree.
     pub cpu: Duration,
+    /// The length of the event, in bytes.
+    pub bytes_in: u64,
+    /// The length of the answer or of the error document, in bytes.
+    pub bytes_out: u64,
 }
 
 impl Metering {
@@ -51,6 +74,55 @@ impl Metering {
     }
 }
 
+/// How a run ended, in the words of AWS's log records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// The handler returned.
+    Success,
+    /// It raised, or its process ended without an answer.
+    Error,
+    /// It ran out of time.
+    Timeout,
+}
+
+impl RunStatus {
+    /// As logs, the store and the command line have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RunStatus::Success => "success",
+            RunStatus::Error => "error",
+            RunStatus::Timeout => "timeout",
+        }
+    }
+
+    /// The status of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [RunStatus::Success, RunStatus::Error, RunStatus::Timeout].into_iter().find(|one| one.name() == name)
+    }
+}
+
+/// One run of an event: what a bill is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The function's name.
+    pub function: String,
+    /// The version that ran.
+    pub version: String,
+    /// The event.
+    pub request_id: RequestId,
+    /// How many attempts at this event had failed before.
+    pub attempt: u32,
+    /// When the run ended.
+    pub ended: Timestamp,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The type of the error, unless it succeeded.
+    pub error_type: Option<String>,
+    /// What it cost.
+    pub metering: Metering,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,16 +130,27 @@ mod tests {
     #[test]
     fn billing_rounds_up_to_the_next_millisecond() {
         let mut metering = Metering {
-            start: StartKind::Cold,
             init: Duration::from_micros(1_500),
             duration: Duration::from_micros(600),
             peak_memory: (1 << 20) + 1,
-            cpu: Duration::ZERO,
+            ..Metering::default()
         };
         assert_eq!(metering.billed_ms(), 3);
         assert_eq!(metering.peak_memory_mb(), 2);
         metering.init = Duration::ZERO;
         metering.duration = Duration::ZERO;
         assert_eq!(metering.billed_ms(), 1);
+        // Waiting for room is the platform's time, not the function's.
+        metering.queue = Duration::from_secs(1);
+        assert_eq!(metering.billed_ms(), 1);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for status in [RunStatus::Success, RunStatus::Error, RunStatus::Timeout] {
+            assert_eq!(RunStatus::named(status.name()), Some(status));
+        }
+        assert_eq!(StartKind::named(StartKind::Cold.name()), Some(StartKind::Cold));
+        assert_eq!((RunStatus::named("?"), StartKind::named("?")), (None, None));
     }
 }

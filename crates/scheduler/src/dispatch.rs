@@ -92,7 +92,7 @@ impl Scheduler {
             }
             // Somebody waits for a synchronous call, so it is placed first.
             if let Some((work, spec)) = flow.place(&mut called).or_else(|| flow.place(&mut durable)) {
-                let counted = flow.count_in(spec.memory_mb);
+                let counted = flow.count_in(&work, spec.memory_mb);
                 running.spawn(flow.clone().run(work, spec, counted));
                 continue;
             }

@@ -5,8 +5,8 @@ use crate::dispatch::Runner;
 use crate::journal::Journal;
 use crate::place::Load;
 use crate::settle::{self, Settlement};
-use model::{Event, FunctionError, FunctionSpec, Metering, Outcome, StartKind, Timestamp};
-use sandbox::{Hooks, Job, Report};
+use model::{Event, FunctionError, FunctionSpec, Metering, Outcome, Run, RunStatus, Timestamp};
+use sandbox::{Exit, Hooks, Job, Report};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,15 @@ impl Work {
         match self {
             Work::Called(waiting) => &waiting.event,
             Work::Durable(lease) => &lease.event,
+        }
+    }
+
+    /// How long ago its event was accepted, as of `now`.
+    fn waited(&self, now: Timestamp) -> Duration {
+        match self {
+            Work::Called(waiting) => waiting.since.elapsed(),
+            // It may have been accepted before this start of the program, so the wall clock has to do.
+            Work::Durable(lease) => now.since(lease.event.accepted),
         }
     }
 }
@@ -92,10 +101,11 @@ impl Flow {
         head.take_if(|(_, spec)| self.settings.capacity.fits(&load, spec.memory_mb))
     }
 
-    /// Counts a run in; the guard counts it out, however it ends.
-    pub(crate) fn count_in(self: &Arc<Self>, memory_mb: u32) -> Counted {
+    /// Decides that `work` starts now and counts it in; the guard counts it out, however it ends.
+    pub(crate) fn count_in(self: &Arc<Self>, work: &Work, memory_mb: u32) -> Counted {
         self.load.send_modify(|load| load.enter(memory_mb));
-        Counted { flow: self.clone(), memory_mb, starting: true }
+        let (waited, decided) = (work.waited(self.store.now()), Instant::now());
+        Counted { flow: self.clone(), memory_mb, starting: true, waited, decided }
     }
 
     /// Runs `work` in a fresh process and settles it.
@@ -124,8 +134,9 @@ impl Flow {
             client_context: event.client_context.clone(),
             environment: self.settings.environment.clone(),
         };
+        let (waited, before_start) = (counted.waited, counted.decided.elapsed());
         let mut run = self.runner.run(job, hooks);
-        let report = loop {
+        let mut report = loop {
             tokio::select! {
                 report = &mut run => break report,
                 Some(line) = printed.recv() => journal.line(line),
@@ -139,6 +150,15 @@ impl Flow {
         // The platform's end of the sandbox's socket goes with the process.
         drop((run, served));
         drop(counted);
+        if let Ok(report) = &mut report {
+            let metering = &mut report.metering;
+            metering.queue = whole_micros(waited);
+            metering.init = whole_micros(metering.init + before_start);
+            metering.duration = whole_micros(metering.duration);
+            metering.memory_mb = spec.memory_mb;
+            metering.bytes_in = work.event().payload.len() as u64;
+            metering.bytes_out = report.outcome.payload().len() as u64;
+        }
         self.settle(work, &spec, report, journal).await;
     }
 
@@ -154,17 +174,18 @@ impl Flow {
             Ok(report) => report,
             Err(error @ sandbox::Error::NoInterpreter(_)) => {
                 journal.note(error.to_string());
-                journal.write_rest().await;
+                journal.write_rest(None).await;
                 return self.refuse(work, "Runtime.InvalidRuntime", error.to_string()).await;
             }
             Err(error) => {
                 tracing::error!(id = %work.event().id, error = &error as &dyn std::error::Error, "a run failed");
                 journal.note("The platform failed to run this event; the server's log has the cause.".into());
-                journal.write_rest().await;
+                journal.write_rest(None).await;
                 return self.hand_back(work).await;
             }
         };
-        journal.end(&report);
+        let run = run_of(work.event(), spec, &report, self.store.now());
+        journal.end(&run, report.exit.status());
         match work {
             Work::Called(waiting) => {
                 waiting.reply(Answer {
@@ -173,19 +194,15 @@ impl Flow {
                     log_tail: journal.tail(),
                     version: spec.version.clone(),
                 });
-                journal.write_rest().await;
+                journal.write_rest(Some(run)).await;
             }
             Work::Durable(lease) => {
                 let log = journal.into_rest().await;
-                self.settle_durable(lease, &report.outcome, log).await;
+                let delay = self.settings.retry_delay;
+                let settlement = settle::decide(&lease.event, &report.outcome, self.store.now(), delay);
+                self.commit(lease, settlement, log, Some(run)).await;
             }
         }
-    }
-
-    async fn settle_durable(&self, lease: Lease, outcome: &Outcome, log: Vec<store::log::Record>) {
-        let event = &lease.event;
-        let settlement = settle::decide(event, outcome, self.store.now(), self.settings.retry_delay);
-        self.commit(lease, settlement, log).await;
     }
 
     /// Ends an event that cannot be run at all.
@@ -194,17 +211,11 @@ impl Flow {
         match work {
             Work::Called(waiting) => waiting.reply(Answer {
                 outcome: Outcome::Failed(error),
-                metering: Metering {
-                    start: StartKind::Cold,
-                    init: Duration::ZERO,
-                    duration: Duration::ZERO,
-                    peak_memory: 0,
-                    cpu: Duration::ZERO,
-                },
+                metering: Metering::default(),
                 log_tail: String::new(),
                 version: String::new(),
             }),
-            Work::Durable(lease) => self.commit(lease, Settlement::GivenUp(error), Vec::new()).await,
+            Work::Durable(lease) => self.commit(lease, Settlement::GivenUp(error), Vec::new(), None).await,
         }
     }
 
@@ -214,13 +225,19 @@ impl Flow {
         if let Work::Durable(lease) = work {
             let due = self.store.now().after(self.settings.retry_delay);
             let attempt = lease.event.attempt;
-            self.commit(lease, Settlement::Retry { attempt, due }, Vec::new()).await;
+            self.commit(lease, Settlement::Retry { attempt, due }, Vec::new(), None).await;
         }
     }
 
-    async fn commit(&self, lease: Lease, settlement: Settlement, log: Vec<store::log::Record>) {
+    async fn commit(
+        &self,
+        lease: Lease,
+        settlement: Settlement,
+        log: Vec<store::log::Record>,
+        run: Option<Run>,
+    ) {
         let id = lease.event.id;
-        if let Err(error) = settle::commit(&self.store, lease, settlement, log).await {
+        if let Err(error) = settle::commit(&self.store, lease, settlement, log, run).await {
             tracing::error!(%id, %error, "an event could not be settled; it runs again");
             // The lease is free again already: without a pause this event would spin.
             tokio::time::sleep(STORE_PAUSE).await;
@@ -228,11 +245,44 @@ impl Flow {
     }
 }
 
+/// What the bill says of a run.
+fn run_of(event: &Event, spec: &FunctionSpec, report: &Report, now: Timestamp) -> Run {
+    let status = match (&report.outcome, report.exit) {
+        (Outcome::Succeeded(_), _) => RunStatus::Success,
+        (Outcome::Failed(_), Exit::TimedOut) => RunStatus::Timeout,
+        (Outcome::Failed(_), _) => RunStatus::Error,
+    };
+    let error_type = match (&report.outcome, report.exit) {
+        (Outcome::Succeeded(_), _) => None,
+        (Outcome::Failed(_), Exit::OutOfMemory) => Some("Runtime.OutOfMemory".to_owned()),
+        (Outcome::Failed(error), _) => Some(error.error_type.clone()),
+    };
+    Run {
+        function: spec.arn.name().to_owned(),
+        version: spec.version.clone(),
+        request_id: event.id,
+        attempt: event.attempt,
+        ended: now,
+        status,
+        error_type,
+        metering: report.metering.clone(),
+    }
+}
+
+/// Cut to whole microseconds, as the store keeps times: so every place states the same figures.
+fn whole_micros(time: Duration) -> Duration {
+    Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// A run that is counted in the load.
 pub(crate) struct Counted {
     flow: Arc<Flow>,
     memory_mb: u32,
     starting: bool,
+    /// How long its event had waited when it was decided.
+    waited: Duration,
+    /// When it was decided.
+    decided: Instant,
 }
 
 impl Counted {

@@ -1,4 +1,4 @@
-//! Old log records and failed events are forgotten, a little at a time.
+//! Old log records, failed events and runs are forgotten, a little at a time.
 
 use std::time::Duration;
 use store::{Result, Store};
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 /// How often old records are looked for.
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
-/// How many log records one transaction forgets, so that nobody waits long behind it.
+/// How many records one transaction forgets, so that nobody waits long behind it.
 const AT_ONCE: usize = 2_000;
 
 /// How long records are kept.
@@ -17,6 +17,8 @@ pub struct Retention {
     pub log: Duration,
     /// Failed events.
     pub failed_events: Duration,
+    /// What runs cost.
+    pub runs: Duration,
 }
 
 /// Forgets what is older than `retention`, now and then, until `stop` becomes true.
@@ -43,6 +45,8 @@ pub async fn sweep(store: &Store, retention: Retention) -> Result<()> {
     };
     let log_before = before(retention.log);
     while store.write(move |tx| tx.forget_log(log_before, AT_ONCE)).await? == AT_ONCE {}
+    let runs_before = before(retention.runs);
+    while store.write(move |tx| tx.forget_runs(runs_before, AT_ONCE)).await? == AT_ONCE {}
     let failed_before = before(retention.failed_events);
     store.write(move |tx| tx.forget_failed_events(failed_before)).await?;
     Ok(())
@@ -63,7 +67,7 @@ mod tests {
             |time| Record { seq: 0, time: Timestamp(time), request_id: "r".into(), message: "m".into() };
         store.write(move |tx| tx.append_log("f", &[record(10_000), record(95_000)])).await.unwrap();
         let minute = Duration::from_secs(60);
-        sweep(&store, Retention { log: minute, failed_events: minute }).await.unwrap();
+        sweep(&store, Retention { log: minute, failed_events: minute, runs: minute }).await.unwrap();
         let left = store.read(|view| view.log("f", 0, 10)).unwrap();
         assert_eq!(left.iter().map(|record| record.time.0).collect::<Vec<_>>(), [95_000]);
     }

@@ -1,9 +1,9 @@
-//! The log of one run: START, what the function printed, END and REPORT, kept in the store as it grows.
-//!
-//! Source: <https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html>
+//! The log of one run: its start, what the function printed, its end, kept in the store as it grows.
 
-use model::{FunctionSpec, Metering, RequestId, limits};
-use sandbox::{Line, Report};
+use crate::record;
+use model::{FunctionSpec, RequestId, Run, limits};
+use sandbox::Line;
+use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::log::Record;
@@ -16,9 +16,8 @@ const GATHER: Duration = Duration::from_millis(200);
 /// The log of one run.
 pub(crate) struct Journal {
     store: Store,
-    function: String,
+    spec: Arc<FunctionSpec>,
     id: RequestId,
-    memory_mb: u32,
     /// Lines not handed to the store yet.
     rest: Vec<Record>,
     /// The end of all lines so far, cut at [`limits::LOG_TAIL`].
@@ -28,19 +27,20 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// The log of the run of event `id`, with its START line.
-    pub(crate) fn begin(store: &Store, spec: &FunctionSpec, id: RequestId) -> Self {
+    /// The log of the run of event `id`, with its first record.
+    pub(crate) fn begin(store: &Store, spec: &Arc<FunctionSpec>, id: RequestId) -> Self {
         let mut journal = Journal {
             store: store.clone(),
-            function: spec.arn.name().to_owned(),
+            spec: spec.clone(),
             id,
-            memory_mb: spec.memory_mb,
             rest: Vec::new(),
             tail: String::new(),
             write: None,
             next_write: Instant::now() + GATHER,
         };
-        journal.note(format!("START RequestId: {id} Version: {}", spec.version));
+        if let Some(start) = record::start(spec, id, store.now()) {
+            journal.note(start);
+        }
         journal
     }
 
@@ -62,11 +62,11 @@ impl Journal {
         self.line(Line { time: self.store.now(), text });
     }
 
-    /// Adds the END and REPORT lines.
-    pub(crate) fn end(&mut self, report: &Report) {
-        let id = self.id;
-        self.note(format!("END RequestId: {id}"));
-        self.note(report_line(id, self.memory_mb, &report.metering, report.exit.status()));
+    /// Adds the records of the end of `run`; `status` is what a REPORT line adds after an end without an answer.
+    pub(crate) fn end(&mut self, run: &Run, status: Option<&str>) {
+        for text in record::end(&self.spec, run, status) {
+            self.note(text);
+        }
     }
 
     /// The end of the log so far, at most [`limits::LOG_TAIL`] bytes.
@@ -96,12 +96,10 @@ impl Journal {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep_until(self.next_write).await;
-        let (store, function, records) =
-            (self.store.clone(), self.function.clone(), std::mem::take(&mut self.rest));
-        self.write =
-            Some(tokio::spawn(
-                async move { store.write(move |tx| tx.append_log(&function, &records)).await },
-            ));
+        let (store, spec, records) = (self.store.clone(), self.spec.clone(), std::mem::take(&mut self.rest));
+        self.write = Some(tokio::spawn(async move {
+            store.write(move |tx| tx.append_log(spec.arn.name(), &records)).await
+        }));
         self.next_write = Instant::now() + GATHER;
     }
 
@@ -113,11 +111,20 @@ impl Journal {
         std::mem::take(&mut self.rest)
     }
 
-    /// Writes all that is left.
-    pub(crate) async fn write_rest(self) {
-        let (store, function) = (self.store.clone(), self.function.clone());
+    /// Writes all that is left, and what the run cost, if it was one.
+    pub(crate) async fn write_rest(self, run: Option<Run>) {
+        let (store, spec) = (self.store.clone(), self.spec.clone());
         let records = self.into_rest().await;
-        report_failure(Ok(store.write(move |tx| tx.append_log(&function, &records)).await));
+        let kept = run.clone();
+        let written = store.write(move |tx| {
+            tx.append_log(spec.arn.name(), &records)?;
+            kept.iter().try_for_each(|run| tx.append_run(run))
+        });
+        let written = written.await;
+        if let (Err(_), Some(run)) = (&written, run) {
+            tracing::error!(?run, "a run is missing from the bill");
+        }
+        report_failure(Ok(written));
     }
 }
 
@@ -127,48 +134,5 @@ fn report_failure(written: Result<store::Result<()>, tokio::task::JoinError>) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a function's log lines are lost"),
         Err(error) => tracing::error!(%error, "a function's log lines are lost"),
-    }
-}
-
-fn report_line(id: RequestId, memory_mb: u32, metering: &Metering, status: Option<&str>) -> String {
-    let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
-    let mut line = format!(
-        "REPORT RequestId: {id}\tDuration: {}\tBilled Duration: {} ms\tMemory Size: {memory_mb} MB\t\
-         Max Memory Used: {} MB\tInit Duration: {}\tStart: {}\t",
-        millis(metering.duration),
-        metering.billed_ms(),
-        metering.peak_memory_mb(),
-        millis(metering.init),
-        metering.start,
-    );
-    if let Some(status) = status {
-        line.push_str(status);
-        line.push('\t');
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::{StartKind, Timestamp};
-
-    #[test]
-    fn the_report_line_has_the_fields_of_lambda() {
-        let metering = Metering {
-            start: StartKind::Cold,
-            init: Duration::from_micros(350_250),
-            duration: Duration::from_micros(12_340),
-            peak_memory: 40 << 20,
-            cpu: Duration::ZERO,
-        };
-        let id = RequestId::new(Timestamp(0));
-        assert_eq!(
-            report_line(id, 512, &metering, Some("Status: timeout")),
-            format!(
-                "REPORT RequestId: {id}\tDuration: 12.34 ms\tBilled Duration: 363 ms\tMemory Size: 512 MB\t\
-                 Max Memory Used: 40 MB\tInit Duration: 350.25 ms\tStart: cold\tStatus: timeout\t"
-            )
-        );
     }
 }

@@ -8,6 +8,7 @@ mod flow;
 pub mod housekeeping;
 mod journal;
 pub mod place;
+mod record;
 pub mod settle;
 
 pub use dispatch::{Inside, Runner, Scheduler, Settings};

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
 
-use model::{Event, FunctionError, Outcome, Timestamp, limits};
+use model::{Event, FunctionError, Outcome, Run, Timestamp, limits};
 use std::time::Duration;
 use store::log::Record;
 use store::queue::Lease;
@@ -43,17 +43,24 @@ pub fn may_still_run(event: &Event, now: Timestamp) -> bool {
     now.since(event.accepted) <= limits::ASYNC_MAX_AGE
 }
 
-/// Writes `settlement` and the rest of the run's log in one transaction, and ends the lease.
+/// Writes `settlement`, the rest of the run's log and what the run cost in one transaction, and ends the lease.
 ///
 /// # Errors
 /// Faults of the store: the event then waits in its queue and runs again.
-pub async fn commit(store: &Store, lease: Lease, settlement: Settlement, log: Vec<Record>) -> Result<()> {
+pub async fn commit(
+    store: &Store,
+    lease: Lease,
+    settlement: Settlement,
+    log: Vec<Record>,
+    run: Option<Run>,
+) -> Result<()> {
     let id = lease.event.id;
     let function = lease.event.function.name().to_owned();
     let attempts = lease.event.attempt + 1;
     store
         .write(move |tx| {
             tx.append_log(&function, &log)?;
+            run.iter().try_for_each(|run| tx.append_run(run))?;
             match &settlement {
                 Settlement::Done => tx.complete(id),
                 Settlement::Retry { attempt, due } => tx.retry(id, *attempt, *due),

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{
-    Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, Source, StartKind, SystemClock,
+    Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, RunStatus, Source, SystemClock,
 };
 use sandbox::{Exit, Hooks, Job, Line, Report};
 use scheduler::{Capacity, Runner, Scheduler, Settings};
@@ -47,13 +47,7 @@ impl Runner for Script {
             "fail" => Outcome::Failed(FunctionError::of("E", "failed".into())),
             _ => Outcome::Succeeded(Bytes::from(format!("answer to {text}"))),
         };
-        let metering = Metering {
-            start: StartKind::Cold,
-            init: Duration::ZERO,
-            duration: Duration::from_millis(1),
-            peak_memory: 0,
-            cpu: Duration::ZERO,
-        };
+        let metering = Metering { duration: Duration::from_millis(1), ..Metering::default() };
         Ok(Report { outcome, metering, exit: Exit::Answered, warning: None })
     }
 }
@@ -157,6 +151,30 @@ async fn durable_events_run_and_are_forgotten_or_retried_and_kept_as_failed() {
     let failed = setup.store.read(|view| view.failed_events(10)).unwrap();
     assert_eq!(failed.len(), 1);
     assert_eq!((failed[0].attempts, failed[0].error.error_type.as_str()), (3, "E"));
+}
+
+#[tokio::test]
+async fn every_run_is_in_the_bill_with_what_it_cost() {
+    let setup = setup(Script::default(), WIDE).await;
+    let called = event(&setup.store, "ok");
+    let id = called.id;
+    let answer = setup.store.sync_lane().submit(called).unwrap().answer().await.unwrap();
+    submit(&setup.store, "fail").await;
+    eventually("the event is given up", || setup.durable() == 0).await;
+    let runs = || setup.store.read(|view| view.runs(Some("f"), 10)).unwrap();
+    eventually("all runs are kept", || runs().len() == 4).await;
+    let (failed, succeeded): (Vec<_>, Vec<_>) =
+        runs().into_iter().partition(|run| run.status == RunStatus::Error);
+    assert_eq!(failed.iter().map(|run| run.attempt).collect::<Vec<_>>(), [2, 1, 0]);
+    assert!(failed.iter().all(|run| run.error_type.as_deref() == Some("E")));
+    // A retry's wait counts from the acceptance of its event: it holds the delays before it.
+    assert!(failed[0].metering.queue >= Duration::from_millis(60));
+    assert_eq!((succeeded[0].request_id, &succeeded[0].error_type), (id, &None));
+    let metering = &succeeded[0].metering;
+    assert_eq!(*metering, answer.metering);
+    assert_eq!((metering.bytes_in, metering.bytes_out, metering.memory_mb), (2, 12, 128));
+    assert_eq!(metering.duration, Duration::from_millis(1));
+    assert!(metering.init < DEADLINE && metering.queue < DEADLINE);
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-/// The newest layout of the database that this program knows.
-const FORMAT: i64 = 1;
+/// The newest layout of the database that this program knows: so many of [`LAYOUTS`] have been applied.
+const FORMAT: i64 = LAYOUTS.len() as i64;
 
 /// The most writes that share one commit.
 const GROUP: usize = 256;
@@ -31,7 +31,10 @@ const WRITES_WAITING: usize = 1_024;
 /// Read connections kept open between reads.
 const READERS_KEPT: usize = 4;
 
-const SCHEMA: &str = "
+/// What each format adds to the one before it.
+const LAYOUTS: [&str; 2] = [FIRST, RUNS];
+
+const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
 CREATE TABLE blob_ref (id BLOB PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE event (id BLOB PRIMARY KEY, function TEXT NOT NULL, due INTEGER NOT NULL, attempt INTEGER NOT NULL,
@@ -44,6 +47,16 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL,
     request TEXT NOT NULL, message TEXT NOT NULL);
 CREATE INDEX log_function ON log (function, seq);
 CREATE INDEX log_time ON log (time);
+";
+
+// Times are in microseconds; rows are added in the order in which runs end.
+const RUNS: &str = "
+CREATE TABLE run (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL, version TEXT NOT NULL,
+    request BLOB NOT NULL, attempt INTEGER NOT NULL, ended INTEGER NOT NULL, status TEXT NOT NULL, error TEXT,
+    start TEXT NOT NULL, queue INTEGER NOT NULL, init INTEGER NOT NULL, duration INTEGER NOT NULL,
+    billed_ms INTEGER NOT NULL, memory_mb INTEGER NOT NULL, peak_memory INTEGER NOT NULL, cpu INTEGER NOT NULL,
+    bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL);
+CREATE INDEX run_function ON run (function, ended);
 ";
 
 /// All durable state of an installation. Clones share it.
@@ -320,10 +333,10 @@ fn open_writer(path: &Path) -> Result<Connection> {
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => connection.execute_batch(&format!("BEGIN; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;"))?,
-        FORMAT => {}
-        found => return Err(Error::TooNew { found, known: FORMAT }),
+    let missing = usize::try_from(found).ok().and_then(|found| LAYOUTS.get(found..));
+    let missing = missing.ok_or(Error::TooNew { found, known: FORMAT })?.concat();
+    if !missing.is_empty() {
+        connection.execute_batch(&format!("BEGIN; {missing} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
     }
     Ok(connection)
 }
@@ -398,6 +411,23 @@ mod tests {
         store.write(|tx| tx.put(&NUMBERS, "b", &Number(2))).await.unwrap();
         assert_eq!(store.read(|view| view.get(&NUMBERS, "a")).unwrap(), None);
         assert_eq!(store.read(|view| view.get(&NUMBERS, "b")).unwrap(), Some(Number(2)));
+    }
+
+    #[tokio::test]
+    async fn a_database_of_an_earlier_format_is_brought_up_to_date_and_a_newer_one_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("mayfly.sqlite");
+        let connection = Connection::open(&database).unwrap();
+        let old = "INSERT INTO log (function, time, request, message) VALUES ('f', 1, 'r', 'old');";
+        connection.execute_batch(&format!("{FIRST} {old} PRAGMA user_version = 1;")).unwrap();
+        drop(connection);
+        let store = Store::open_for_test(dir.path());
+        assert_eq!(store.read(|view| view.log("f", 0, 10)).unwrap()[0].message, "old");
+        assert!(store.read(|view| view.runs(None, 10)).unwrap().is_empty());
+        drop(store);
+        Connection::open(&database).unwrap().execute_batch("PRAGMA user_version = 1000").unwrap();
+        let newer = Store::open(dir.path(), Arc::new(model::SystemClock));
+        assert!(matches!(newer, Err(Error::TooNew { found: 1000, .. })));
     }
 
     #[tokio::test]

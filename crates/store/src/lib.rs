@@ -1,7 +1,7 @@
 //! Everything that rests or waits, behind one door.
 //!
 //! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
-//!   [`queue`]: events that wait for a process; [`log`]: what functions printed;
+//!   [`queue`]: events that wait for a process; [`log`]: what functions printed; [`run`]: what their runs cost;
 //!   [`package`]: unpacked deployment packages; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
 //!
@@ -16,6 +16,7 @@ mod lock;
 pub mod log;
 pub mod package;
 pub mod queue;
+pub mod run;
 pub mod sql;
 
 pub use engine::{Store, Tx, View};

@@ -300,6 +300,8 @@ impl Run<'_> {
                 duration: ended.duration_since(invoked),
                 peak_memory: usage.peak_memory,
                 cpu: Duration::from_micros(usage.cpu_us),
+                // The rest is known to whoever took the event in.
+                ..Metering::default()
             },
             warning: None,
         })

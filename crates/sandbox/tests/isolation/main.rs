@@ -7,6 +7,7 @@ mod custom;
 mod fixture;
 mod leftovers;
 mod limits;
+mod logging;
 mod network;
 mod rootless;
 mod walls;

@@ -45,6 +45,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         .into());
     }
     settings.check(call.operation, &lambda.runtimes)?;
+    settings.check_new()?;
     check_tags(&input.tags)?;
     // A look before the work; the transaction decides.
     if lambda.store.read(|view| Function::find(view, &arn))?.is_some() {
@@ -55,7 +56,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     };
     let staged = lambda.stage(call.operation, code).await?;
     let mut function = new_function(arn.clone(), &staged, input.tags, lambda.store.now());
-    settings.apply(&mut function);
+    settings.apply(&mut function)?;
     let zip = staged.zip.id;
     let shown = function.configuration(arn.as_str(), Phase::Creating, &lambda.runtimes);
     let created = lambda.store.write(move |tx| {

@@ -1,6 +1,7 @@
 //! A function as it rests in the store, and as the API shows it.
 
 use super::error::{Error, no_function, stale_revision};
+use super::logging_config;
 use super::name::Named;
 use super::refusal::architecture;
 use base64::Engine;
@@ -121,7 +122,7 @@ impl Function {
             "EphemeralStorage": {"Size": spec.ephemeral_storage_mb},
             "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
             "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(&spec.runtime)},
-            "LoggingConfig": {"LogFormat": "Text", "LogGroup": log_group(name)},
+            "LoggingConfig": logging_config::shown(spec),
         });
         if !spec.environment.is_empty() {
             shown["Environment"] = json!({"Variables": spec.environment});
@@ -157,11 +158,6 @@ impl Function {
 /// A new revision id, unlike all others.
 pub(super) fn new_revision() -> String {
     Uuid::new_v4().to_string()
-}
-
-/// The name under which AWS would keep the log of the function `name`.
-pub(super) fn log_group(name: &str) -> String {
-    format!("/aws/lambda/{name}")
 }
 
 /// Names the runtime as AWS does, by a hash; it changes only with the runtime's name.

@@ -7,6 +7,7 @@ mod code;
 mod endpoint;
 mod error;
 mod function;
+mod logging_config;
 mod name;
 mod operations;
 mod policy;

@@ -3,10 +3,11 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>
 
 use super::error::invalid;
-use super::function::{Function, log_group};
+use super::function::Function;
+use super::logging_config::LoggingConfig;
 use super::refusal::{Rest, refuse};
 use super::validate::{Checks, all, is_account};
-use model::{Runtimes, limits};
+use model::{Logging, Runtimes, limits};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use wire::Fault;
@@ -39,15 +40,6 @@ pub(super) struct Environment {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct EphemeralStorage {
     size: i64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct LoggingConfig {
-    log_format: Option<String>,
-    log_group: Option<String>,
-    #[serde(flatten)]
-    rest: Rest,
 }
 
 const ROLE: &str = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+";
@@ -112,13 +104,20 @@ impl Settings {
             );
             checks.holds("environment.variables", "", named, &constraint);
         }
+        if let Some(logging) = &self.logging_config {
+            logging.check(&mut checks);
+        }
         checks.finish()?;
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime, runtimes)?;
         }
         self.check_environment()?;
-        self.check_logging(operation)?;
         refuse(operation, &self.rest)
+    }
+
+    /// Checks what depends on what a function has, for one that is new.
+    pub(super) fn check_new(&self) -> Result<(), Fault> {
+        self.logging_config.iter().try_for_each(|logging| logging.change(&Logging::default()).map(drop))
     }
 
     fn variables(&self) -> Option<&BTreeMap<String, String>> {
@@ -148,24 +147,15 @@ impl Settings {
         Ok(())
     }
 
-    fn check_logging(&self, operation: &str) -> Result<(), Fault> {
-        let Some(logging) = &self.logging_config else { return Ok(()) };
-        let name = self.function_name.as_deref().unwrap_or_default();
-        let name = name.rsplit(':').next().unwrap_or(name);
-        let fits = |member: &Option<String>, default: &str| member.as_deref().is_none_or(|m| m == default);
-        if !fits(&logging.log_format, "Text") || !fits(&logging.log_group, &log_group(name)) {
-            return Err(invalid(format!(
-                "The parameter LoggingConfig of {operation} is not supported by Mayfly except for LogFormat \
-                 Text and LogGroup {}.",
-                log_group(name)
-            )));
-        }
-        refuse(operation, &logging.rest)
-    }
-
     /// Changes `function` as the settings say; they have passed [`Settings::check`].
-    pub(super) fn apply(self, function: &mut Function) {
+    ///
+    /// # Errors
+    /// A fault if they do not fit what the function has; it is then changed in part and must not be saved.
+    pub(super) fn apply(self, function: &mut Function) -> Result<(), Fault> {
         let (spec, about) = (&mut function.spec, &mut function.about);
+        if let Some(logging) = self.logging_config {
+            spec.logging = logging.change(&spec.logging)?;
+        }
         set(&mut spec.runtime, self.runtime);
         set(&mut spec.handler, self.handler);
         set(&mut about.role, self.role);
@@ -175,6 +165,7 @@ impl Settings {
         set(&mut spec.memory_mb, number(self.memory_size));
         set(&mut spec.ephemeral_storage_mb, number(self.ephemeral_storage.map(|storage| storage.size)));
         set(&mut spec.environment, self.environment.map(|given| given.variables.unwrap_or_default()));
+        Ok(())
     }
 }
 
@@ -273,7 +264,11 @@ mod tests {
                 "InvalidParameterValueException",
                 "enum value set: [python3.11, provided",
             ),
-            (json!({"LoggingConfig": {"LogFormat": "JSON"}}), "InvalidParameterValueException", "LogFormat"),
+            (
+                json!({"LoggingConfig": {"LogFormat": "json"}}),
+                "ValidationException",
+                "'loggingConfig.logFormat'",
+            ),
             (json!({"Layers": ["x"]}), "InvalidParameterValueException", "Layers"),
         ] {
             let fault = check(settings.clone()).unwrap_err();

@@ -6,10 +6,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use model::{Installed, Language, Metering, Outcome, RequestId, Runtimes, StartKind, SystemClock};
+use model::{Installed, Language, Metering, Outcome, RequestId, Runtimes, SystemClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use store::Store;
 use store::queue::Answer;
 use wire::{Body, Caller, Request, Service};
@@ -135,13 +134,7 @@ impl Bench {
             while let Some(waiting) = lane.recv().await {
                 waiting.reply(Answer {
                     outcome: outcome.clone(),
-                    metering: Metering {
-                        start: StartKind::Cold,
-                        init: Duration::ZERO,
-                        duration: Duration::from_millis(1),
-                        peak_memory: 1,
-                        cpu: Duration::ZERO,
-                    },
+                    metering: Metering::default(),
                     log_tail: "the log\n".to_owned(),
                     version: "$LATEST".to_owned(),
                 });

@@ -30,7 +30,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         .write(move |tx| {
             let mut function = Function::load(tx, &named)?;
             function.expect_revision(input.revision_id.as_deref())?;
-            input.settings.apply(&mut function);
+            input.settings.apply(&mut function)?;
             function.touch(tx.now());
             function.save(tx)?;
             Ok(function.configuration(named.arn.as_str(), Phase::Updating, &runtimes))

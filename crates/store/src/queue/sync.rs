@@ -3,6 +3,7 @@
 use model::{Event, Metering, Outcome, RequestId, limits};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// What the waiter of a synchronous call gets.
@@ -38,6 +39,8 @@ impl Ticket {
 pub struct Waiting {
     /// The work.
     pub event: Event,
+    /// When it was put into the lane.
+    pub since: Instant,
     reply: oneshot::Sender<Answer>,
     _room: Room,
 }
@@ -97,7 +100,9 @@ impl SyncLane {
         let (reply, answer) = oneshot::channel();
         let id = event.id;
         let room = Room::take(&self.taken, event.payload.len()).ok_or(LaneFull)?;
-        self.sender.try_send(Waiting { event, reply, _room: room }).map_err(|_| LaneFull)?;
+        self.sender
+            .try_send(Waiting { event, since: Instant::now(), reply, _room: room })
+            .map_err(|_| LaneFull)?;
         Ok(Ticket { id, answer })
     }
 
