@@ -476,6 +476,9 @@ def test_time_is_up(node, body):
 def test_each_event_has_a_fresh_process(node):
     name = node.make(
         "const fs = require('fs')\nlet calls = 0\n"
-        "exports.handler = async () => { fs.appendFileSync('/tmp/seen', 'x'); return [++calls, fs.statSync('/tmp/seen').size] }"
+        "exports.handler = async () => {\n"
+        "  fs.appendFileSync('/tmp/seen', 'x')\n"
+        "  return [++calls, fs.statSync('/tmp/seen').size]\n"
+        "}"
     )
     assert [node.invoke(name).payload for _ in range(3)] == [[1, 1]] * 3
