@@ -352,7 +352,7 @@ function contextOf(header) {
 
 const invokeError = (error) => fail("Invoke Error", error);
 
-/** An answer that is on its way; none yet, or none any more. */
+/** An answer is on its way. */
 let answered = false;
 
 /** Sends what the handler returned, after the rejections of this turn of the event loop have come to light. */
@@ -497,8 +497,8 @@ function serve(handler) {
   const [header, text] = nextEvent();
   invoked = true;
   requestId = header.request_id;
-  if (header.trace_id) env._X_AMZN_TRACE_ID = header.trace_id;
-  else delete env._X_AMZN_TRACE_ID;
+  if (header.trace_id) process.env._X_AMZN_TRACE_ID = header.trace_id; // also where the function has put another `env`
+  else delete process.env._X_AMZN_TRACE_ID;
   try {
     const run = handler[STREAMING] ? invokeStreaming : WITHOUT_CALLBACKS ? invoke : invokeWithCallback;
     run(handler, JSON.parse(text), contextOf(header))?.catch(invokeError);
