@@ -1,4 +1,4 @@
-//! Node.js: one small file. A snapshot of the heap or a cache of compiled code with it starts no faster.
+//! Node.js: one small file. A snapshot of the heap that holds it starts no faster.
 
 use super::Kind;
 use crate::Interpreter;
