@@ -202,8 +202,9 @@ async fn with_internet_metadata_and_private_networks_are_closed() {
         "udp('169.254.169.254', 53)",
         "udp('10.0.0.1', 53)",
         "udp('169.254.1.53', 54)",
-        // No name servers are configured: nobody takes the connection.
+        // No name servers are configured: nobody is asked.
         "tcp('169.254.1.53', 53)",
+        "udp('169.254.1.53', 53)",
     ];
     let results = try_each(&node, Internet, &lines).await;
     assert_eq!(results, lines.map(|_| "ECONNREFUSED"));
