@@ -179,7 +179,7 @@ impl Flow {
             }
             Err(error @ sandbox::Error::NoNetwork { .. }) => {
                 journal.note(error.to_string());
-                journal.write_rest().await;
+                journal.write_rest(None).await;
                 return self.refuse(work, "Runtime.NoNetwork", error.to_string()).await;
             }
             Err(error) => {
