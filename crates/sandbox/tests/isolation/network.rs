@@ -370,6 +370,33 @@ def handler(event, context):
 }
 
 #[tokio::test]
+async fn what_is_sent_last_arrives() {
+    let Some((node, own)) = outside().await else { return };
+    let socket = UdpSocket::bind((own, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let listens = serve(own, move |mut stream| {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        tell.send(all.len()).unwrap();
+    });
+    let source = r#"
+import socket
+def handler(event, context):
+    host, tcp, udp = event
+    s = socket.create_connection((host, tcp), 10)
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"metric", (host, udp))
+    s.sendall(b"x" * 20_000)
+"#;
+    let event = format!("[\"{own}\", {}, {}]", listens.port(), socket.local_addr().unwrap().port());
+    for _ in 0..10 {
+        run(&node, Internet, source, &event).await.answer();
+        assert_eq!(socket.recv(&mut [0; 10]).unwrap(), 6);
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), 20_000);
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_is_dropped_leaves_nothing() {
     let Some((node, own)) = outside().await else { return };
     static OPEN: AtomicUsize = AtomicUsize::new(0);
