@@ -2,6 +2,8 @@
 
 use crate::cli;
 use anyhow::{Context, Result, bail};
+use model::NetworkPolicy;
+use sandbox::network::{Addresses, Range};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -25,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) logs: Logs,
     /// What is kept of the cost of runs.
     pub(crate) metering: Metering,
+    /// What functions can reach.
+    pub(crate) network: Network,
 }
 
 /// `[functions]`
@@ -73,6 +77,19 @@ pub(crate) struct Metering {
     pub(crate) retention_days: u64,
 }
 
+/// `[network]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Network {
+    /// The policy of functions that do not say.
+    pub(crate) default: NetworkPolicy,
+    /// No function gets more than this.
+    pub(crate) most: NetworkPolicy,
+    /// Ranges of addresses that are closed by themselves and shall be open to functions with the policy
+    /// `internet`.
+    pub(crate) open: Vec<String>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -83,6 +100,7 @@ impl Default for Config {
             events: Events::default(),
             logs: Logs::default(),
             metering: Metering::default(),
+            network: Network::default(),
         }
     }
 }
@@ -115,6 +133,25 @@ impl Default for Logs {
 impl Default for Metering {
     fn default() -> Self {
         Metering { retention_days: 62 }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network { default: NetworkPolicy::Platform, most: NetworkPolicy::Internet, open: Vec::new() }
+    }
+}
+
+impl Network {
+    /// The addresses that are open to functions.
+    ///
+    /// # Errors
+    /// What `open` has that cannot be opened.
+    pub(crate) fn addresses(&self) -> Result<Addresses> {
+        let ranges = self.open.iter().map(|text| text.trim().parse::<Range>().context("network.open"));
+        Addresses::new(ranges.collect::<Result<_>>()?).map_err(|(range, what)| {
+            anyhow::anyhow!("network.open: {range} ({what}) leads back to the sandbox itself or to nobody, and cannot be opened")
+        })
     }
 }
 
@@ -152,6 +189,11 @@ impl Config {
         if self.functions.concurrency == 0 || self.functions.starting == Some(0) {
             bail!("functions.concurrency and functions.starting must be at least 1");
         }
+        let Network { default, most, .. } = self.network;
+        if default > most {
+            bail!("network.default is {default}, but network.most allows {most} at the most");
+        }
+        self.network.addresses()?;
         Ok(())
     }
 
@@ -210,5 +252,24 @@ mod tests {
         assert!(error.contains("size"), "{error}");
         let error = format!("{:#}", load("listen = \"0.0.0.0:80\"", cli::Serve::default()).unwrap_err());
         assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn the_network_s_settings_fit_together() {
+        let load = |toml: &str| load(toml, cli::Serve::default());
+        let network =
+            load("[network]\ndefault = \"none\"\nopen = [\"10.1.0.0/16\", \"192.168.0.7\"]").unwrap().network;
+        assert_eq!((network.default, network.most), (NetworkPolicy::Nothing, NetworkPolicy::Internet));
+        for (toml, part) in [
+            ("default = \"all\"", "unknown variant `all`"),
+            ("default = \"internet\"\nmost = \"platform\"", "network.default is internet"),
+            ("open = [\"10.1.0.1/16\"]", "the range is 10.1.0.0/16"),
+            ("open = [\"example.com\"]", "example.com"),
+            ("open = [\"127.0.0.0/8\"]", "loopback"),
+            ("closed = []", "closed"),
+        ] {
+            let error = format!("{:#}", load(&format!("[network]\n{toml}")).unwrap_err());
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

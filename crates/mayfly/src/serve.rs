@@ -6,7 +6,7 @@ use crate::status::Status;
 use crate::{LAUNCHER_ROLE, cli, config, machine};
 use anyhow::{Context, Result, bail};
 use model::{Clock, FunctionArn, REGION, SystemClock};
-use sandbox::{Interpreters, Launcher, LauncherConfig, Sandbox};
+use sandbox::{Interpreters, Launcher, LauncherConfig, Network, Sandbox};
 use scheduler::housekeeping::{self, Retention};
 use scheduler::{Capacity, Inside, Scheduler, Settings};
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
@@ -58,7 +58,8 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let features = sandbox.features().clone();
 
     let endpoint = Endpoint::default();
-    let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone());
+    let most = config.network.most;
+    let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
@@ -142,11 +143,22 @@ async fn connect_sandbox(
         run_dir,
         interpreters,
         cpu_proportional: config.functions.cpu_proportional,
-        network: sandbox::Network::default(),
+        network: network(&config.network)?,
         standby: 2 * machine::processors(),
         clock,
     };
     Sandbox::connect(launcher, sandbox_config).await.context("cannot isolate functions on this machine")
+}
+
+/// What functions can reach, with the name servers that this machine asks.
+fn network(config: &config::Network) -> Result<Network> {
+    let named = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    Ok(Network {
+        default: config.default,
+        most: config.most,
+        addresses: config.addresses()?,
+        resolvers: sandbox::network::resolvers(&named),
+    })
 }
 
 fn capacity(config: &Config) -> Capacity {
@@ -207,6 +219,8 @@ fn print_banner(
         println!("  runtime     {} ({found}, {})", found.installed.runtime(), found.executable.display());
     }
     println!("  runtime     provided.al2023 (programs that bring their own runtime)");
+    let config::Network { default, most, .. } = &config.network;
+    println!("  network     {default} where a function does not say, {most} at the most");
     for line in features.to_string().lines() {
         println!("  {line}");
     }

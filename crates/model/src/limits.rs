@@ -155,7 +155,8 @@ pub const NETWORK_FLOWS: usize = 128;
 /// Questions to name servers of one sandbox at one time; the next one is dropped, and asked again by who asked.
 pub const NETWORK_QUESTIONS: usize = 64;
 
-/// TCP connections, UDP flows and questions of all sandboxes at one time; the next one is refused.
+/// TCP connections, UDP flows and questions of all sandboxes at one time, and never more than a quarter of the files
+/// that the server may open; the next one is refused.
 pub const NETWORK_TOTAL: usize = 4_096;
 
 /// What waits in one TCP connection of a sandbox in each direction at the most, in bytes: the largest window that TCP

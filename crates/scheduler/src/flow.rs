@@ -177,6 +177,11 @@ impl Flow {
                 journal.write_rest(None).await;
                 return self.refuse(work, "Runtime.InvalidRuntime", error.to_string()).await;
             }
+            Err(error @ sandbox::Error::NoNetwork { .. }) => {
+                journal.note(error.to_string());
+                journal.write_rest(None).await;
+                return self.refuse(work, "Runtime.NoNetwork", error.to_string()).await;
+            }
             Err(error) => {
                 tracing::error!(id = %work.event().id, error = &error as &dyn std::error::Error, "a run failed");
                 journal.note("The platform failed to run this event; the server's log has the cause.".into());

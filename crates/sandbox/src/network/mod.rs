@@ -20,6 +20,7 @@ pub use address::{Addresses, Range, RangeError};
 pub use resolve::resolvers;
 
 use model::{NetworkPolicy, limits};
+use nix::sys::resource::{Resource, getrlimit};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -66,20 +67,26 @@ impl Outside {
         Arc::new(Outside {
             addresses: network.addresses.clone(),
             resolvers,
-            room: Arc::new(Semaphore::new(limits::NETWORK_TOTAL)),
+            room: Arc::new(Semaphore::new(room())),
         })
     }
 
     /// Whether a function may reach `destination`.
     fn permits(&self, destination: SocketAddrV4) -> bool {
-        let address = IpAddr::V4(*destination.ip());
-        destination.port() != 0 && self.addresses.check(address, is_own(*destination.ip())).is_ok()
+        let permits = |own| self.addresses.check(IpAddr::V4(*destination.ip()), own).is_ok();
+        destination.port() != 0 && permits(false) && (!is_own(*destination.ip()) || permits(true))
     }
 
     /// A place among all connections, flows and questions, if there is one.
     fn enter(&self) -> Option<OwnedSemaphorePermit> {
         self.room.clone().try_acquire_owned().ok()
     }
+}
+
+/// How many sockets all sandboxes may have here: functions must not use up the server's descriptors.
+fn room() -> usize {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1_024, |(now, _)| now);
+    limits::NETWORK_TOTAL.min(usize::try_from(files / 4).unwrap_or(usize::MAX))
 }
 
 /// Whether `address` is one of this machine's own: the kernel is asked each time, for addresses come and go. No

@@ -173,16 +173,19 @@ impl Stack {
     }
 
     fn take_datagram(&mut self, key: Key, payload: &[u8]) {
-        if key.destination == SocketAddrV4::new(RESOLVER_ADDRESS, DNS) {
-            return self.take_question(key, payload);
-        }
-        if !self.flows.contains_key(&key)
-            && let Some(flow) = self.open_flow(key)
-        {
-            self.flows.insert(key, flow);
-        }
-        let sent = self.flows.get_mut(&key).is_some_and(|flow| flow.send(payload));
-        if !sent {
+        let resolver = SocketAddrV4::new(RESOLVER_ADDRESS, DNS);
+        let taken = if key.destination == resolver && !self.outside.resolvers.is_empty() {
+            self.take_question(key, payload);
+            true
+        } else {
+            if !self.flows.contains_key(&key)
+                && let Some(flow) = self.open_flow(key)
+            {
+                self.flows.insert(key, flow);
+            }
+            self.flows.get_mut(&key).is_some_and(|flow| flow.send(payload))
+        };
+        if !taken {
             let mut port = Port { device: self.device.get_ref(), packet: None, room: &mut self.outbound };
             packet::refuse(&mut port, key, payload);
         }

@@ -202,8 +202,9 @@ async fn with_internet_metadata_and_private_networks_are_closed() {
         "udp('169.254.169.254', 53)",
         "udp('10.0.0.1', 53)",
         "udp('169.254.1.53', 54)",
-        // No name servers are configured: nobody takes the connection.
+        // No name servers are configured: nobody is asked.
         "tcp('169.254.1.53', 53)",
+        "udp('169.254.1.53', 53)",
     ];
     let results = try_each(&node, Internet, &lines).await;
     assert_eq!(results, lines.map(|_| "ECONNREFUSED"));
@@ -366,6 +367,33 @@ def handler(event, context):
     // The function has been killed with its connections open.
     eventually("all connections are closed", || OPEN.load(Ordering::SeqCst) == 0).await;
     node.nothing_left().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_last_arrives() {
+    let Some((node, own)) = outside().await else { return };
+    let socket = UdpSocket::bind((own, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let listens = serve(own, move |mut stream| {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+        tell.send(all.len()).unwrap();
+    });
+    let source = r#"
+import socket
+def handler(event, context):
+    host, tcp, udp = event
+    s = socket.create_connection((host, tcp), 10)
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"metric", (host, udp))
+    s.sendall(b"x" * 20_000)
+"#;
+    let event = format!("[\"{own}\", {}, {}]", listens.port(), socket.local_addr().unwrap().port());
+    for _ in 0..10 {
+        run(&node, Internet, source, &event).await.answer();
+        assert_eq!(socket.recv(&mut [0; 10]).unwrap(), 6);
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)).unwrap(), 20_000);
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::code::{Code, Staged};
 use super::error::{Error, conflict, invalid};
 use super::function::{About, Function, Phase, new_revision};
 use super::name::Named;
+use super::network;
 use super::settings::Settings;
 use super::tag_resource::check_tags;
 use super::validate::Checks;
@@ -47,6 +48,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     settings.check(call.operation, &lambda.runtimes)?;
     settings.check_new()?;
     check_tags(&input.tags)?;
+    let network = network::policy(&input.tags, lambda.most)?;
     // A look before the work; the transaction decides.
     if lambda.store.read(|view| Function::find(view, &arn))?.is_some() {
         return Err(exists(&arn));
@@ -56,6 +58,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     };
     let staged = lambda.stage(call.operation, code).await?;
     let mut function = new_function(arn.clone(), &staged, input.tags, lambda.store.now());
+    function.spec.network = network;
     settings.apply(&mut function)?;
     let zip = staged.zip.id;
     let shown = function.configuration(arn.as_str(), Phase::Creating, &lambda.runtimes);

@@ -9,6 +9,7 @@ mod error;
 mod function;
 mod logging_config;
 mod name;
+mod network;
 mod operations;
 mod policy;
 mod refusal;
@@ -46,7 +47,7 @@ pub use operations::OPERATIONS;
 pub use url::FunctionUrls;
 
 use async_trait::async_trait;
-use model::Runtimes;
+use model::{NetworkPolicy, Runtimes};
 use std::sync::Arc;
 use store::Store;
 use wire::{Request, Response, Service, rest_json};
@@ -58,13 +59,15 @@ pub struct Lambda {
     /// The runtimes that this machine has.
     runtimes: Runtimes,
     endpoint: Endpoint,
+    /// No function may reach more than this.
+    most: NetworkPolicy,
 }
 
 impl Lambda {
-    /// The Lambda API on `store`; functions may have one of `runtimes`, and clients reach the server at
-    /// `endpoint`.
-    pub fn new(store: Store, runtimes: Runtimes, endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Lambda { store, runtimes, endpoint })
+    /// The Lambda API on `store`; functions may have one of `runtimes` and reach `most` at the most, and clients
+    /// reach the server at `endpoint`.
+    pub fn new(store: Store, runtimes: Runtimes, endpoint: Endpoint, most: NetworkPolicy) -> Arc<Self> {
+        Arc::new(Lambda { store, runtimes, endpoint, most })
     }
 }
 

@@ -6,6 +6,7 @@ use super::Lambda;
 use super::error::{Error, invalid};
 use super::function::Function;
 use super::name::Named;
+use super::network;
 use super::refusal::{Rest, refuse};
 use super::validate::Checks;
 use serde::Deserialize;
@@ -40,12 +41,14 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
         .into());
     }
     let named = tagged(&input.resource)?;
+    let network = network::policy(&added, lambda.most)?;
     lambda
         .store
         .write(move |tx| {
             let mut function = Function::load(tx, &named)?;
             function.about.tags.extend(added);
             check_tags(&function.about.tags)?;
+            function.spec.network = network.or(function.spec.network);
             Ok(function.save(tx)?)
         })
         .await

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use model::{Installed, Language, Metering, Outcome, RequestId, Runtimes, SystemClock};
+use model::{Installed, Language, Metering, NetworkPolicy, Outcome, RequestId, Runtimes, SystemClock};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use store::Store;
@@ -156,7 +156,12 @@ fn open(dir: &std::path::Path) -> Arc<Lambda> {
     endpoint.set("http://127.0.0.1:4566".to_owned());
     let store = Store::open(dir, Arc::new(SystemClock)).unwrap();
     let python = |minor| Installed { language: Language::Python, version: (3, minor, 1) };
-    Lambda::new(store, Runtimes { installed: vec![python(11)], strict: false }, endpoint)
+    Lambda::new(
+        store,
+        Runtimes { installed: vec![python(11)], strict: false },
+        endpoint,
+        NetworkPolicy::Internet,
+    )
 }
 
 /// `bytes` as the parameter `ZipFile`.

@@ -5,6 +5,7 @@
 use super::Lambda;
 use super::error::Error;
 use super::function::Function;
+use super::network;
 use super::tag_resource::tagged;
 use super::validate::Checks;
 use wire::rest_json::Call;
@@ -23,6 +24,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
         .write(move |tx| {
             let mut function = Function::load(tx, &named)?;
             function.about.tags.retain(|key, _| !keys.contains(key));
+            if keys.iter().any(|key| key == network::TAG) {
+                function.spec.network = None;
+            }
             Ok(function.save(tx)?)
         })
         .await
