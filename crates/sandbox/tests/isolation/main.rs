@@ -4,10 +4,11 @@
 mod answers;
 mod channel;
 mod custom;
+mod escapes;
 mod fixture;
 mod leftovers;
 mod limits;
 mod logging;
 mod network;
+mod ordinary;
 mod rootless;
-mod walls;
