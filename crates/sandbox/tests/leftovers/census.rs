@@ -48,7 +48,6 @@ impl Census {
             ("mounts of the server", lines("/proc/self/mountinfo".to_owned())),
             ("descriptors of the launcher", entries(format!("/proc/{launcher}/fd")).len()),
             ("descriptors of the server", entries("/proc/self/fd").len()),
-            ("threads of the server", entries("/proc/self/task").len()),
             ("files", files(node.data.path())),
         ];
         Census { counted: counted.into(), kernel: kernel() }
