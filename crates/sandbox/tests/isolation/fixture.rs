@@ -1,5 +1,6 @@
 //! A launcher, a client, and functions written to a temporary directory.
 
+use crate::census::Census;
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
 use sandbox::{
@@ -171,6 +172,16 @@ impl Node {
         groups.sort();
         groups.dedup();
         groups
+    }
+
+    /// The census when two in a row are the same.
+    pub(crate) async fn settled(&self) -> Census {
+        Census::settled(self).await
+    }
+
+    /// The census when it is as expected, or after some seconds whatever it is.
+    pub(crate) async fn settled_at(&self, expected: &Census) -> Census {
+        expected.awaited(self).await
     }
 
     /// Waits until only the launcher, its janitor and its two waiting processes are left.

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod answers;
+#[allow(dead_code, reason = "the other test program uses all of it")]
+mod census;
 mod channel;
 mod custom;
 mod escapes;

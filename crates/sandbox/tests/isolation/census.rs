@@ -20,10 +20,14 @@ const KERNEL: [&str; 9] = [
     "uts_namespace",
 ];
 
-/// Two counts: what is this node's alone, and what the kernel has of each kind for the whole machine.
+/// Counts of what exists. Two are equal if what is the node's alone is.
 #[derive(Debug)]
 pub(crate) struct Census {
-    pub(crate) counted: BTreeMap<&'static str, usize>,
+    /// What is the node's alone.
+    counted: BTreeMap<&'static str, usize>,
+    /// Descriptors of this process: other tests may have some.
+    pub(crate) own_descriptors: usize,
+    /// What the kernel has of each kind for the whole machine.
     pub(crate) kernel: BTreeMap<&'static str, usize>,
 }
 
@@ -47,10 +51,10 @@ impl Census {
             ("mounts of the launcher", lines(format!("/proc/{launcher}/mountinfo"))),
             ("mounts of the server", lines("/proc/self/mountinfo".to_owned())),
             ("descriptors of the launcher", entries(format!("/proc/{launcher}/fd")).len()),
-            ("descriptors of the server", entries("/proc/self/fd").len()),
             ("files", files(node.data.path())),
         ];
-        Census { counted: counted.into(), kernel: kernel() }
+        let own_descriptors = entries("/proc/self/fd").len();
+        Census { counted: counted.into(), own_descriptors, kernel: kernel() }
     }
 
     /// The census when two in a row, some time apart, are the same.
@@ -59,7 +63,7 @@ impl Census {
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let now = Census::take(node);
-            if now.counted == last.counted {
+            if now == last {
                 break;
             }
             last = now;
@@ -71,13 +75,19 @@ impl Census {
     pub(crate) async fn awaited(&self, node: &Node) -> Census {
         let mut now = Census::take(node);
         for _ in 0..150 {
-            if now.counted == self.counted {
+            if now == *self {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
             now = Census::take(node);
         }
         now
+    }
+}
+
+impl PartialEq for Census {
+    fn eq(&self, other: &Census) -> bool {
+        self.counted == other.counted
     }
 }
 
