@@ -24,8 +24,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How much of a function's output is read at a time, in bytes.
 const CHUNK: usize = 16 * 1024;
 
-/// How long the launcher may take to end a sandbox and account for it.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long the launcher may take to end a sandbox and account for it: a thousand processes on a machine that is busy
+/// with others take seconds.
+const FAREWELL: Duration = Duration::from_secs(60);
 
 /// How long what a process has sent may be on its way after its end.
 const LAST_WORDS: Duration = Duration::from_millis(500);

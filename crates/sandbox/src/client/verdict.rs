@@ -115,6 +115,7 @@ fn signal_name(signal: i32) -> String {
         libc::SIGPIPE => "broken pipe",
         libc::SIGALRM => "alarm clock",
         libc::SIGTERM => "terminated",
+        libc::SIGSYS => "bad system call",
         other => return format!("signal {other}"),
     };
     name.to_owned()

@@ -45,7 +45,7 @@ impl Trees {
                 if hierarchy.version == 2 {
                     usable = delegate(&dir, &name, &usable);
                 }
-                weigh(&dir);
+                ready(&dir);
                 trees.push(Tree { dir, version: hierarchy.version, controllers: usable });
                 break;
             }
@@ -76,8 +76,13 @@ fn make(dir: &Path) -> bool {
 }
 
 /// Gives all sandboxes together the weight of one busy process per processor: a group weighs as much as a single
-/// process unless it is told otherwise. Fails quietly where the tree does not control processor time.
-fn weigh(dir: &Path) {
+/// process unless it is told otherwise. Switches the counting of network buffers on, which version 1 does at the first
+/// limit anywhere, and takes its time then. Fails quietly where the tree does not control these.
+fn ready(dir: &Path) {
+    let buffers = dir.join("memory.kmem.tcp.limit_in_bytes");
+    if buffers.exists() {
+        let _ = fs::write(buffers, "-1");
+    }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     for (file, one) in [("cpu.shares", 1_024), ("cpu.weight", 100)] {
         if dir.join(file).exists() {

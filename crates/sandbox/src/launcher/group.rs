@@ -30,6 +30,9 @@ impl Controller {
     }
 }
 
+/// The part of a job's memory that buffers of network sockets may take on top of it in version 1: one in so many.
+const BUFFERS: u64 = 4;
+
 /// The groups of one sandbox, one in each tree.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
@@ -66,6 +69,9 @@ impl Group {
             } else {
                 fs::write(dir.join("memory.limit_in_bytes"), memory.to_string())?;
                 let _ = fs::write(dir.join("memory.memsw.limit_in_bytes"), memory.to_string()); // likewise
+                // Version 1 counts buffers of network sockets apart, and not at all unless they have a limit.
+                let buffers = (memory / BUFFERS).to_string();
+                let _ = fs::write(dir.join("memory.kmem.tcp.limit_in_bytes"), buffers);
             }
         }
         if let Some(Tree { dir, .. }) = self.part(Controller::Pids) {

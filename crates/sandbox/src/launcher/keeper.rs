@@ -271,6 +271,7 @@ impl Keeper {
         }
         slot.out_of_memory = true;
         slot.kill();
+        slot.group.hasten();
     }
 
     /// Pid 1 has ended, and all else in the sandbox with it.

@@ -58,7 +58,7 @@ pub(super) fn restrict_process(storage: u64, fallback: Fallback) -> io::Result<(
     set(Resource::RLIMIT_CORE, 0)?;
     set(Resource::RLIMIT_FSIZE, storage)?;
     set(Resource::RLIMIT_MEMLOCK, 64 * 1024)?;
-    set(Resource::RLIMIT_MSGQUEUE, 819_200)?;
+    set(Resource::RLIMIT_MSGQUEUE, 0)?;
     // Whatever the server may do, a function does not run before others.
     set(Resource::RLIMIT_RTPRIO, 0)?;
     set(Resource::RLIMIT_NICE, 0)?;

@@ -6,7 +6,7 @@
 //!
 //! What Docker permits and this list does not: `ptrace`, `process_vm_readv` and `process_vm_writev` (other processes'
 //! memory), `io_*` (asynchronous I/O, whose number is limited for the whole machine), `sync` and `syncfs` (flush the
-//! host's file systems), `name_to_handle_at` and `fanotify_mark` (the halves of calls that take a capability),
+//! host's file systems), `mq_*` (queues in a file system that Landlock does not show), `name_to_handle_at` and `fanotify_mark` (the halves of calls that take a capability),
 //! `listmount` and `statmount` (the table of mounts), `modify_ldt`, `memfd_secret`, `process_mrelease`, and most kinds of
 //! sockets.
 //! `prctl` is open: what it sets concerns the process itself, and the rest takes capabilities.
@@ -144,6 +144,7 @@ const ABSENT: &[i64] = &[
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_memfd_secret,
+    libc::SYS_mq_open,
     libc::SYS_quotactl_fd,
     libc::SYS_process_mrelease,
     libc::SYS_set_mempolicy_home_node,
@@ -256,12 +257,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_mlockall,
     libc::SYS_mmap,
     libc::SYS_mprotect,
-    libc::SYS_mq_getsetattr,
-    libc::SYS_mq_notify,
-    libc::SYS_mq_open,
-    libc::SYS_mq_timedreceive,
-    libc::SYS_mq_timedsend,
-    libc::SYS_mq_unlink,
     libc::SYS_mremap,
     libc::SYS_msgctl,
     libc::SYS_msgget,

@@ -19,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::pipe2;
 use std::fs::File;
 use std::io;
@@ -84,6 +85,8 @@ pub(super) fn sit(ground: &Ground, group: &Group, slot: u32, orders: &OwnedFd) {
     let Some(start) = control::decode::<Start>(&buffer[..length]) else { return };
     // The runtime's fixed descriptors must not fall on this one, which speaks of their failures.
     let Ok(supervision) = process::lift(&supervision) else { return };
+    // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
+    let _ = fchmod(&log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH);
     let made = ready.and_then(|()| {
         group.limit(start.memory, ground.cpu_cap).step("set the limits")?;
         let ends =

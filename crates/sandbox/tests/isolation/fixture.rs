@@ -1,5 +1,6 @@
 //! A launcher, a client, and functions written to a temporary directory.
 
+use crate::census::Census;
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
 use sandbox::{
@@ -23,16 +24,6 @@ pub(crate) struct Node {
     pub(crate) sandbox: Sandbox,
     /// The launcher's process.
     pub(crate) launcher: i32,
-}
-
-/// What exists of a node's sandboxes.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Census {
-    processes: usize,
-    groups: usize,
-    mounts: usize,
-    launcher_descriptors: usize,
-    own_sockets: usize,
 }
 
 /// A function's code, unpacked.
@@ -183,63 +174,14 @@ impl Node {
         groups
     }
 
-    /// The directories in which this node's groups are made.
-    fn group_parents(&self) -> Vec<PathBuf> {
-        let mut parents: Vec<_> =
-            self.groups().iter().filter_map(|group| group.parent().map(Into::into)).collect();
-        parents.dedup();
-        parents
-    }
-
-    fn census(&self) -> Census {
-        let count = |path: String| std::fs::read_dir(path).map(Iterator::count).unwrap_or_default();
-        let directories = |path: &PathBuf| {
-            std::fs::read_dir(path)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter(|entry| entry.path().is_dir())
-                .count()
-        };
-        let sockets = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-        Census {
-            processes: descendants(self.launcher).len(),
-            groups: self.group_parents().iter().map(directories).sum(),
-            mounts: std::fs::read_to_string(format!("/proc/{}/mountinfo", self.launcher))
-                .unwrap_or_default()
-                .lines()
-                .count(),
-            launcher_descriptors: count(format!("/proc/{}/fd", self.launcher)),
-            // Other tests of this program come and go: only a flood of leaked descriptors shows.
-            own_sockets: sockets.count() / 200,
-        }
-    }
-
-    /// The census when two in a row, some time apart, are the same.
+    /// The census when two in a row are the same.
     pub(crate) async fn settled(&self) -> Census {
-        let mut last = self.census();
-        for _ in 0..100 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let now = self.census();
-            if now == last {
-                break;
-            }
-            last = now;
-        }
-        last
+        Census::settled(self).await
     }
 
     /// The census when it is as expected, or after some seconds whatever it is.
     pub(crate) async fn settled_at(&self, expected: &Census) -> Census {
-        let mut now = self.census();
-        for _ in 0..100 {
-            if now == *expected {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            now = self.census();
-        }
-        now
+        expected.awaited(self).await
     }
 
     /// Waits until only the launcher, its janitor and its two waiting processes are left.

@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod answers;
+#[allow(dead_code, reason = "the other test program uses all of it")]
+mod census;
 mod channel;
 mod custom;
+mod escapes;
 mod fixture;
 mod leftovers;
 mod limits;
 mod logging;
 mod network;
+mod ordinary;
 mod rootless;
-mod walls;
