@@ -101,7 +101,8 @@ fn data_directory(dir: &Path) -> Finding {
     let made = if existing == dir { "" } else { " (not made yet)" };
     let detail = format!("{}{made}: {kind}, {} free", dir.display(), size(room));
     let unsuited = UNSUITED.iter().find(|(name, _)| kind == *name || kind.starts_with(&format!("{name}.")));
-    if rustix::fs::access(&real, rustix::fs::Access::WRITE_OK).is_err() {
+    // A file without a name is gone as soon as it is closed.
+    if tempfile::tempfile_in(&real).is_err() {
         let what_to_do = "name a directory of your own with --data-dir, or change its owner";
         return Finding::missing("data directory", format!("{detail}; not writable"), what_to_do)
             .and_unsafe();

@@ -60,6 +60,26 @@ const PROBES: [Probe; 3] = [
     },
 ];
 
+/// The runtime of packages that bring their own program, and the shell that the probe for it needs.
+const CUSTOM: (&str, &str) = ("provided.al2023", "/bin/bash");
+
+/// Gives each event back, with nothing but the shell.
+const CUSTOM_FILE: (&str, &str) = (
+    "bootstrap",
+    r#"#!/bin/bash
+call() {
+    exec 9<>"/dev/tcp/${AWS_LAMBDA_RUNTIME_API%:*}/${AWS_LAMBDA_RUNTIME_API#*:}"
+    printf '%s /2018-06-01/runtime/invocation/%s HTTP/1.1\r\nHost: api\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+        "$1" "$2" "${#3}" "$3" >&9
+    while IFS= read -r line <&9 || [ -n "$line" ]; do
+        last=${line%$'\r'}
+        case ${last,,} in lambda-runtime-aws-request-id:*) id=${last#*: } ;; esac
+    done
+}
+while call GET next ""; do call POST "$id/response" "$last"; done
+"#,
+);
+
 /// Runs a probe on every interpreter that serves a runtime; without a sandbox, only says what is installed.
 pub(super) async fn look(
     sandbox: Option<&Sandbox>,
@@ -78,7 +98,7 @@ pub(super) async fn look(
             }
             findings.push(match sandbox {
                 None => Finding::present(&runtime, format!("{what}; not tried"), ""),
-                Some(sandbox) => match try_out(sandbox, probe, &runtime, scratch).await {
+                Some(sandbox) => match try_out(sandbox, &runtime, probe.handler, probe.file, scratch).await {
                     Ok(took) => {
                         Finding::used(&runtime, format!("{what}, answered in {} ms", took.as_millis()))
                     }
@@ -98,21 +118,38 @@ pub(super) async fn look(
             findings.push(Finding::missing(&probe.language.to_string(), detail, what_to_do));
         }
     }
-    findings.push(Finding::present("provided", "custom runtimes: packages bring their own program", ""));
+    findings.push(custom(sandbox, scratch).await);
     findings
+}
+
+/// Packages that bring their own program need nothing of the machine.
+async fn custom(sandbox: Option<&Sandbox>, scratch: &Path) -> Finding {
+    let (runtime, shell) = CUSTOM;
+    let what = "packages bring their own program";
+    let Some(sandbox) = sandbox.filter(|_| Path::new(shell).exists()) else {
+        return Finding::present(runtime, format!("{what}; not tried"), "");
+    };
+    match try_out(sandbox, runtime, "any", CUSTOM_FILE, scratch).await {
+        Ok(took) => Finding::used(runtime, format!("{what}; one answered in {} ms", took.as_millis())),
+        Err(reason) => {
+            let what_to_do = "if the directory for temporary files is mounted noexec, set TMPDIR to another";
+            Finding::missing(runtime, format!("{what}; none could answer: {reason}"), what_to_do).and_unsafe()
+        }
+    }
 }
 
 /// Runs one event; how long it took, or why it failed.
 async fn try_out(
     sandbox: &Sandbox,
-    probe: &Probe,
     runtime: &str,
+    handler: &str,
+    file: (&str, &str),
     scratch: &Path,
 ) -> Result<Duration, String> {
     let code_dir = scratch.join(format!("probe-{runtime}"));
-    write(&code_dir, probe.file).map_err(|error| format!("cannot write the probe: {error}"))?;
+    write(&code_dir, file).map_err(|error| format!("cannot write the probe: {error}"))?;
     let code = CodeId("0".repeat(64));
-    let spec = FunctionSpec::new(FunctionArn::of("doctor"), runtime, probe.handler, code);
+    let spec = FunctionSpec::new(FunctionArn::of("doctor"), runtime, handler, code);
     let job = Job {
         request_id: RequestId::new(SystemClock.now()),
         spec: Arc::new(FunctionSpec { memory_mb: 256, timeout_s: 20, ..spec }),
@@ -142,13 +179,13 @@ async fn try_out(
     }
 }
 
-/// Writes a package that everybody can read.
+/// Writes a package that everybody can read and execute.
 fn write(dir: &Path, (name, text): (&str, &str)) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     fs::set_permissions(dir, PermissionsExt::from_mode(0o755))?;
     let file = dir.join(name);
     fs::write(&file, text)?;
-    fs::set_permissions(file, PermissionsExt::from_mode(0o644))
+    fs::set_permissions(file, PermissionsExt::from_mode(0o755))
 }
 
 /// Says of AWS's other names, and of those that `functions` (name and runtime) ask for, what serves them.
