@@ -24,6 +24,8 @@ Start a server, then point any AWS client at it:
 pub(crate) enum Command {
     /// Run the server: functions, object storage and SQL behind the AWS APIs
     Serve(Serve),
+    /// Say what of this machine functions can use, what is missing, and what to do about it
+    Doctor(Doctor),
     /// Print what a function logged
     Logs(Logs),
     /// List runs of functions, the newest first: how they ended and what they cost
@@ -45,6 +47,22 @@ pub(crate) struct Serve {
     /// TOML file with settings; docs/configuration.md lists them
     #[arg(long, value_name = "FILE", env = "MAYFLY_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The data directory to look at, as for `mayfly serve`
+    #[arg(long, value_name = "DIR", env = "MAYFLY_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// TOML file with settings, as for `mayfly serve`
+    #[arg(long, value_name = "FILE", env = "MAYFLY_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the server that uses the data directory listens, if one runs [default: as the settings say]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod cli;
 mod client;
 mod config;
+mod doctor;
 mod front;
 mod logs;
 mod machine;
@@ -24,13 +25,14 @@ fn main() -> ExitCode {
         sandbox::launcher::main();
     }
     let result = match cli::Cli::parse().command {
-        cli::Command::Serve(flags) => serve::main(&flags),
-        cli::Command::Logs(flags) => logs::main(&flags),
-        cli::Command::Runs(flags) => runs::main(&flags),
-        cli::Command::FailedEvents(flags) => logs::failed_events(&flags),
+        cli::Command::Serve(flags) => serve::main(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Doctor(flags) => doctor::main(&flags),
+        cli::Command::Logs(flags) => logs::main(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Runs(flags) => runs::main(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::FailedEvents(flags) => logs::failed_events(&flags).map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("mayfly: {error:#}");
             ExitCode::FAILURE

@@ -44,7 +44,7 @@ fn init_log() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the program, which alone reads the environment")]
-fn find_interpreters(config: &Config) -> Interpreters {
+pub(crate) fn find_interpreters(config: &Config) -> Interpreters {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let Functions { interpreters, strict_runtimes, .. } = &config.functions;
     sandbox::interpreters::find(&path, interpreters, *strict_runtimes)

@@ -4,6 +4,7 @@
 //! - `GET /_mayfly/logs?function=NAME&after=SEQ&wait=SECONDS`: log records behind `after`; with `wait`, held
 //!   until there is one.
 //! - `GET /_mayfly/runs?function=NAME&limit=N`: the newest runs, of one function or of all, with what they cost.
+//! - `GET /_mayfly/functions`: every function's name and runtime.
 //! - `GET /_mayfly/failed-events`: asynchronous events that were given up.
 //! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is.
 
@@ -16,8 +17,8 @@ use serde_json::{Value, json};
 use services::lambda::{CODE_PATH, Lambda};
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
-use store::kv::SPECS;
+use store::kv::{From, SPECS};
+use store::{Store, View};
 use wire::credential::query_value;
 use wire::rest_json::{Reply, fault_response};
 use wire::{Body, Fault, Request, Response, Service};
@@ -27,6 +28,9 @@ const RECORDS: usize = 1_000;
 
 /// The most runs in one answer.
 const RUNS: usize = 10_000;
+
+/// How many functions are read at a time.
+const FUNCTIONS: usize = 1_000;
 
 /// The most failed events in one answer.
 const FAILED_EVENTS: usize = 1_000;
@@ -79,6 +83,11 @@ impl Status {
         match path {
             "/health" => Ok(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })),
             "/_mayfly/logs" => self.logs(head.uri.query().unwrap_or_default(), id).await,
+            "/_mayfly/functions" => {
+                let functions = self.store.read(functions).map_err(|error| broken(id, &error))?;
+                let named = |(name, runtime)| json!({ "name": name, "runtime": runtime });
+                Ok(json!({ "functions": functions.into_iter().map(named).collect::<Vec<_>>() }))
+            }
             "/_mayfly/runs" => self.runs(head.uri.query().unwrap_or_default(), id),
             "/_mayfly/failed-events" => {
                 let failed = self.store.read(|view| view.failed_events(FAILED_EVENTS));
@@ -149,6 +158,18 @@ impl Status {
 
     fn exists(&self, function: &str) -> store::Result<bool> {
         self.store.read(|view| Ok(view.get(&SPECS, FunctionArn::of(function).as_str())?.is_some()))
+    }
+}
+
+/// Every function's name and runtime.
+pub(crate) fn functions(view: &View<'_>) -> store::Result<Vec<(String, String)>> {
+    let mut functions = Vec::new();
+    let mut last = Vec::new();
+    loop {
+        let page = view.scan(&SPECS, &[], From::After(&last), FUNCTIONS)?;
+        let Some((key, _)) = page.last() else { return Ok(functions) };
+        last = key.clone();
+        functions.extend(page.into_iter().map(|(_, spec)| (spec.arn.name().to_owned(), spec.runtime)));
     }
 }
 

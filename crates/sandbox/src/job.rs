@@ -47,6 +47,8 @@ pub struct Line {
     /// The text without its newline, at most [`model::limits::LOG_LINE`] bytes; bytes that are not UTF-8 are
     /// replaced. A record of several lines (a stack trace) is one `Line` with newlines in it.
     pub text: String,
+    /// The platform has written it, for instance how the process ended.
+    pub platform: bool,
 }
 
 /// How a job ended and what it cost.

@@ -44,8 +44,11 @@ impl Journal {
         journal
     }
 
-    /// Adds a line that the function printed.
+    /// Adds a line, unless it is the function's and below the level that its log is kept from.
     pub(crate) fn line(&mut self, line: Line) {
+        if !line.platform && !record::is_kept(&self.spec.logging, &line.text) {
+            return;
+        }
         self.tail.push_str(&line.text);
         self.tail.push('\n');
         self.cut_tail();
@@ -59,7 +62,7 @@ impl Journal {
 
     /// Adds a line of the platform's own.
     pub(crate) fn note(&mut self, text: String) {
-        self.line(Line { time: self.store.now(), text });
+        self.line(Line { time: self.store.now(), text, platform: true });
     }
 
     /// Adds the records of the end of `run`; `status` is what a REPORT line adds after an end without an answer.

@@ -5,8 +5,9 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>. What AWS does not measure
 //! stands behind what it does.
 
-use model::{FunctionSpec, LogFormat, LogLevel, Metering, RequestId, Run, RunStatus, Timestamp};
-use serde::Serialize;
+use model::{FunctionSpec, LogFormat, LogLevel, Logging, Metering, RequestId, Run, RunStatus, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// What the log says when the event is handed to a process.
@@ -37,6 +38,36 @@ pub(crate) fn end(spec: &FunctionSpec, run: &Run, status: Option<&str>) -> Vec<S
             done.into_iter().chain(report).collect()
         }
     }
+}
+
+/// Whether a line that a function printed is kept: with JSON, one below the application level is not. What does not
+/// name its level has the level INFO.
+pub(crate) fn is_kept(logging: &Logging, line: &str) -> bool {
+    logging.format == LogFormat::Text
+        || logging.application_level == LogLevel::Trace
+        || level_of(line).unwrap_or(LogLevel::Info) >= logging.application_level
+}
+
+/// The level that a JSON object names, in the words of any language.
+fn level_of(line: &str) -> Option<LogLevel> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        level: Cow<'a, str>,
+    }
+    if !line.starts_with('{') {
+        return None;
+    }
+    let named: Named<'_> = serde_json::from_str(line).ok()?;
+    Some(match named.level.to_ascii_uppercase().as_str() {
+        "TRACE" => LogLevel::Trace,
+        "DEBUG" => LogLevel::Debug,
+        "INFO" => LogLevel::Info,
+        "WARN" | "WARNING" => LogLevel::Warn,
+        "ERROR" => LogLevel::Error,
+        "FATAL" | "CRITICAL" => LogLevel::Fatal,
+        _ => return None,
+    })
 }
 
 fn report_line(id: RequestId, metering: &Metering, status: Option<&str>) -> String {
@@ -237,6 +268,26 @@ mod tests {
                 r#"{{"time":"2026-01-31T12:00:00.007Z","type":"platform.report","record":{{{ended},"metrics":{metrics}}}}}"#
             )
         );
+    }
+
+    #[test]
+    fn the_application_level_decides_which_lines_are_kept() {
+        let logging = |format, application_level| Logging { format, application_level, ..Logging::default() };
+        let kept = |level, line| is_kept(&logging(LogFormat::Json, level), line);
+        for (level, line, holds) in [
+            (LogLevel::Info, "raw", true),
+            (LogLevel::Warn, "raw", false),
+            (LogLevel::Info, r#"{"level": "debug", "msg": "x"}"#, false),
+            (LogLevel::Debug, r#"{"level": "debug", "msg": "x"}"#, true),
+            (LogLevel::Warn, r#"{"level": "WARNING"}"#, true),
+            (LogLevel::Fatal, r#"{"level": "critical"}"#, true),
+            (LogLevel::Error, r#"{"level": 50}"#, false),
+            (LogLevel::Info, r#"{"level": "what"#, true),
+            (LogLevel::Trace, r#"{"level": "trace"}"#, true),
+        ] {
+            assert_eq!(kept(level, line), holds, "{level:?} {line}");
+        }
+        assert!(is_kept(&logging(LogFormat::Text, LogLevel::Fatal), "raw"));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Runner for Script {
         (hooks.initialised)();
         let text = String::from_utf8(job.payload.to_vec()).unwrap();
         self.ran.lock().unwrap().push(text.clone());
-        let line = Line { time: model::Timestamp(1), text: format!("printed {text}") };
+        let line = Line { time: model::Timestamp(1), text: format!("printed {text}"), platform: false };
         hooks.lines.send(line).await.unwrap();
         if text == "wait" {
             self.permits.as_ref().unwrap().acquire().await.unwrap().forget();

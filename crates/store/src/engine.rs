@@ -130,6 +130,24 @@ impl Store {
         Ok(store)
     }
 
+    /// Runs `work` on what the data directory `dir` holds, and changes nothing in it. Nobody else uses it meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] when another process uses it, [`Error::TooNew`], what `work` returns, and faults of the disk.
+    pub fn look<T>(
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        work: impl FnOnce(&View<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let _lock = DirLock::take(dir)?;
+        let connection = open_reader(&dir.join("mayfly.sqlite"))?;
+        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if found > FORMAT {
+            return Err(Error::TooNew { found, known: FORMAT });
+        }
+        work(&View { connection: &connection, clock: &*clock })
+    }
+
     /// Runs `work` in a transaction and returns once its changes are on disk. If `work` returns an error,
     /// nothing of it is kept.
     ///
@@ -436,7 +454,10 @@ mod tests {
         let store = Store::open_for_test(dir.path());
         let second = Store::open(dir.path(), Arc::new(model::SystemClock));
         assert!(matches!(second, Err(Error::Locked { .. })));
+        let clock = Arc::new(model::SystemClock);
+        assert!(matches!(Store::look(dir.path(), clock.clone(), |_| Ok(())), Err(Error::Locked { .. })));
         drop(store);
+        assert!(Store::look(dir.path(), clock, |view| view.runs(None, 1)).unwrap().is_empty());
         Store::open_for_test(dir.path());
     }
 }

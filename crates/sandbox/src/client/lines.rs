@@ -56,7 +56,7 @@ impl Lines {
 
     /// The platform's own line at the beginning of the log.
     pub(super) fn announce(&mut self, text: String) {
-        self.pass(text);
+        self.pass(text, true);
     }
 
     /// The platform's own line at the end of the log.
@@ -91,7 +91,7 @@ impl Lines {
         }
         last.append(&mut self.notes);
         for text in last {
-            let line = Line { time: self.clock.now(), text };
+            let line = Line { time: self.clock.now(), text, platform: true };
             let _ = self.to.send_timeout(line, PATIENCE).await;
         }
     }
@@ -104,11 +104,11 @@ impl Lines {
         // A carriage return inside a line keeps a record of several lines in one piece, as in Lambda's log.
         let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
         self.partial.clear();
-        self.pass(text);
+        self.pass(text, false);
     }
 
-    fn pass(&mut self, text: String) {
-        let line = Line { time: self.clock.now(), text };
+    fn pass(&mut self, text: String, platform: bool) {
+        let line = Line { time: self.clock.now(), text, platform };
         if self.to.try_send(line).is_err() {
             self.lost += 1;
         }
