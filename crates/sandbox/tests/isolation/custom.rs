@@ -2,6 +2,7 @@
 //! by hand.
 
 use crate::fixture::{Node, Ran, job, with};
+use model::NetworkPolicy;
 use sandbox::{Exit, Job};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -112,6 +113,15 @@ async fn the_environment_is_the_one_of_a_custom_runtime() {
     for name in ["AWS_EXECUTION_ENV", "MAYFLY", "_X_AMZN_TRACE_ID"] {
         assert!(!answer.contains(name), "{name} is in {answer}");
     }
+}
+
+#[tokio::test]
+async fn the_api_is_there_where_nothing_else_is() {
+    let node = Node::start().await;
+    let lines = "exec 4<>/dev/tcp/127.0.0.1/4566 && exit 9; next; answer 1; next";
+    let (_code, job) = script(&node, lines, "{}");
+    let ran = node.run(with(job, |spec| spec.network = Some(NetworkPolicy::Nothing))).await;
+    assert_eq!(ran.answer(), "1");
 }
 
 #[tokio::test]

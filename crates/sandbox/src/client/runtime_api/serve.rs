@@ -74,7 +74,8 @@ async fn converse(stream: TcpStream, _permit: OwnedSemaphorePermit, desk: Arc<De
     let service = service_fn(|request| serve(&desk, request));
     // No limit of time: slow or fast, a function has its own time limit.
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_buf_size(HEAD).title_case_headers(true);
+    // What a process sent just before its end counts although nobody reads the reply.
+    http.half_close(true).header_read_timeout(None).max_buf_size(HEAD).title_case_headers(true);
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
