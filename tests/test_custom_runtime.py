@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import uuid
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_code_and_configuration_change(server):
     ],
 )
 def test_programs_that_fail(server, files, type, message):
-    client, name = server.client("lambda"), f"custom-fails-{abs(hash(message))}"
+    client, name = server.client("lambda"), f"custom-{uuid.uuid4().hex}"
     make_function(client, name, files, Runtime="provided.al2023")
     answer = run(client, name)
     assert answer["FunctionError"] == "Unhandled"
