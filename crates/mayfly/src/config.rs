@@ -42,6 +42,9 @@ pub(crate) struct Functions {
     pub(crate) concurrency: usize,
     /// How many processes may be initialising at the same time; unset: two per processor.
     pub(crate) starting: Option<usize>,
+    /// How many processes wait prepared in control groups of their own; unset: two per processor. With none, an event
+    /// waits some milliseconds for its own.
+    pub(crate) standby: Option<usize>,
     /// Paths of interpreters (python3, node, java) to offer beside those on the PATH.
     pub(crate) interpreters: Vec<PathBuf>,
     /// Refuse a function whose very runtime version is not there, instead of running it on the nearest one.
@@ -111,6 +114,7 @@ impl Default for Functions {
             memory_mb: None,
             concurrency: model::limits::CONCURRENCY,
             starting: None,
+            standby: None,
             interpreters: Vec::new(),
             strict_runtimes: false,
             cpu_proportional: false,

@@ -144,7 +144,7 @@ async fn connect_sandbox(
         interpreters,
         cpu_proportional: config.functions.cpu_proportional,
         network: network(&config.network)?,
-        standby: 2 * machine::processors(),
+        standby: config.functions.standby.unwrap_or(2 * machine::processors()),
         clock,
     };
     Sandbox::connect(launcher, sandbox_config).await.context("cannot isolate functions on this machine")

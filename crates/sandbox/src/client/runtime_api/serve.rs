@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// How many connections are served at one time; a runtime needs one.
 const CONNECTIONS: usize = 16;
@@ -46,8 +46,12 @@ pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>) {
             () = desk.gone() => break,
         }
     }
-    while let Ok((stream, permit)) = timeout(Duration::ZERO, accept(&listener, &room)).await {
-        connections.spawn(converse(stream, permit, Arc::clone(&desk)));
+    // Asked directly: the runtime may not have been told yet that somebody waits.
+    let Ok(listener) = listener.into_std() else { return };
+    while let (Ok(permit), Ok((stream, _))) = (Arc::clone(&room).try_acquire_owned(), listener.accept()) {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            connections.spawn(converse(stream, permit, Arc::clone(&desk)));
+        }
     }
     connections.join_all().await;
 }
@@ -70,7 +74,8 @@ async fn converse(stream: TcpStream, _permit: OwnedSemaphorePermit, desk: Arc<De
     let service = service_fn(|request| serve(&desk, request));
     // No limit of time: slow or fast, a function has its own time limit.
     let mut http = http1::Builder::new();
-    http.header_read_timeout(None).max_buf_size(HEAD).title_case_headers(true);
+    // What a process sent just before its end counts although nobody reads the reply.
+    http.half_close(true).header_read_timeout(None).max_buf_size(HEAD).title_case_headers(true);
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
