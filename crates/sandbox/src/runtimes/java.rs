@@ -42,8 +42,8 @@ const ARCHIVE: &str = "bootstrap.jsa";
 /// The first version that archives what a program has loaded.
 const ARCHIVES: u32 = 13;
 
-/// The share of a function's memory that objects may take, in percent; the rest is for the JVM's own needs.
-const HEAP: u32 = 85;
+/// What objects leave of a function's memory for the JVM's own needs: a share, in percent, and at least so many MB.
+const OVERHEAD: (u32, u32) = (15, 40);
 
 fn is_named(name: &str) -> bool {
     name == "java" && !BOOTSTRAP.is_empty()
@@ -143,10 +143,17 @@ fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> 
     }
     command.extend(options(own).map(str::to_owned));
     if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
-        command.push(format!("-Xmx{}k", u64::from(spec.memory_mb) * 1024 * u64::from(HEAP) / 100));
+        command.push(format!("-Xmx{}m", heap(spec.memory_mb)));
     }
     command.extend(["-jar", JAR].map(str::to_owned));
     command
+}
+
+/// The memory for objects in a function with `memory` MB, in MB: so much that a function which wants more is told so by
+/// the JVM, and not ended by the kernel.
+fn heap(memory: u32) -> u32 {
+    let (percent, least) = OVERHEAD;
+    memory - (memory * percent / 100).max(least)
 }
 
 /// The options that every function starts with, unless it chooses for itself: what stands in `JAVA_TOOL_OPTIONS` is
@@ -198,6 +205,11 @@ mod tests {
         assert_eq!(of("/etc/passwd"), None);
         assert_eq!(of("/etc/ssl/certs/java/cacerts"), None);
         assert_eq!(of("/home/somebody/cacerts"), None);
+    }
+
+    #[test]
+    fn objects_get_most_of_the_memory() {
+        assert_eq!([128, 512, 10_240].map(heap), [88, 436, 8_704]);
     }
 
     #[test]
