@@ -220,6 +220,10 @@ def test_log_as_json(call):
     assert said == [("UNDEFINED", "plain\nof two lines\n"), ("ERROR", "for alarms"), ("UNDEFINED", "the same")]
 
 
+def test_log4j_learns_the_id_of_the_event(call):
+    assert call(f"{CLASS}$Log4j", {}).json is True
+
+
 # Errors
 
 

@@ -4,6 +4,7 @@ import com.amazonaws.services.lambda.runtime.ClientContext;
 import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.LambdaLogger;
 import com.amazonaws.services.lambda.runtime.LambdaRuntime;
+import com.amazonaws.services.lambda.runtime.LambdaRuntimeInternal;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
 import com.amazonaws.services.lambda.runtime.RequestStreamHandler;
 import com.amazonaws.services.lambda.runtime.logging.LogLevel;
@@ -30,6 +31,7 @@ import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
+import org.apache.logging.log4j.ThreadContext;
 
 /** Handlers of every kind, one test each. */
 public class Functions {
@@ -216,9 +218,22 @@ public class Functions {
         System.err.println("raw too");
     }
 
+    public static class Log4j implements RequestHandler<Object, Boolean> {
+        public Log4j() {
+            LambdaRuntimeInternal.setUseLog4jAppender(true); // as AWS's appender does
+        }
+
+        @Override
+        public Boolean handleRequest(Object event, Context context) {
+            return context.getAwsRequestId().equals(ThreadContext.VALUES.get("AWSRequestId"));
+        }
+    }
+
     // Errors
 
     public static class Refused extends Exception {
+        private static final long serialVersionUID = 1;
+
         public Refused(String message, Throwable cause) {
             super(message, cause);
         }
@@ -266,6 +281,8 @@ public class Functions {
     }
 
     public static class Cruel extends RuntimeException {
+        private static final long serialVersionUID = 1;
+
         @Override
         public String getMessage() {
             throw new IllegalStateException("no message");

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 pub(super) const KIND: Kind = Kind {
     oldest: (11, 0),
@@ -41,6 +41,9 @@ const ARCHIVE: &str = "bootstrap.jsa";
 
 /// The first version that archives what a program has loaded.
 const ARCHIVES: u32 = 13;
+
+/// How long a JVM may take to make an archive: ten times as long as on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What objects leave of a function's memory for the JVM's own needs: a share, in percent, and at least so many MB.
 const OVERHEAD: (u32, u32) = (15, 40);
@@ -102,19 +105,19 @@ fn prepare(interpreter: &Interpreter, directory: &Path) -> io::Result<()> {
     if interpreter.installed.version.0 < ARCHIVES {
         return Ok(());
     }
-    let task = directory.join("task");
-    fs::create_dir(&task)?;
-    symlink(".", directory.join("runtime"))?;
+    let stage = directory.join("stage");
+    let task = stage.join("task");
+    fs::create_dir_all(&task)?;
+    symlink("..", stage.join("runtime"))?;
     let done = rehearse(interpreter, &task);
-    fs::remove_dir(&task)?;
-    fs::remove_file(directory.join("runtime"))?;
+    fs::remove_dir_all(&stage)?;
     // Without an archive, functions start too, only slower.
     if done.is_ok_and(|done| done) { Ok(()) } else { remove(&directory.join(ARCHIVE)) }
 }
 
 /// Has a JVM live through events and archive what it loaded; whether it did.
 fn rehearse(interpreter: &Interpreter, task: &Path) -> io::Result<bool> {
-    let status = Command::new(&interpreter.executable)
+    let mut jvm = Command::new(&interpreter.executable)
         .arg(format!("-XX:ArchiveClassesAtExit=../runtime/{ARCHIVE}"))
         .args(options(""))
         .args(["-jar", JAR, "rehearse"])
@@ -124,8 +127,17 @@ fn rehearse(interpreter: &Interpreter, task: &Path) -> io::Result<bool> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()?;
-    Ok(status.success())
+        .spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = jvm.try_wait()? {
+            return Ok(status.success());
+        }
+        if Instant::now() > deadline {
+            jvm.kill()?;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn remove(file: &Path) -> io::Result<()> {
