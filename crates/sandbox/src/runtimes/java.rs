@@ -32,9 +32,9 @@ const BOOTSTRAP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bootstrap.jar
 /// What a JVM is asked: its version, and where its library lies.
 const QUESTION: [&str; 2] = ["-Xlog:class+path=info", "--version"];
 
-/// Where the jar lies as seen from the working directory. A JVM before 19 takes an archive only with the very path
-/// that it was made with, so it is a path that is true inside and outside.
-const JAR: &str = "../runtime/bootstrap.jar";
+/// What a JVM runs. The jar's path is relative to the working directory: a JVM before 19 takes an archive only with the
+/// very path that it was made with, and this one is true inside and outside.
+const PROGRAM: [&str; 3] = ["-cp", "../runtime/bootstrap.jar", "mayfly.runtime.Bootstrap"];
 
 /// The name of the archive in the runtime's directory.
 const ARCHIVE: &str = "bootstrap.jsa";
@@ -120,7 +120,8 @@ fn rehearse(interpreter: &Interpreter, task: &Path) -> io::Result<bool> {
     let mut jvm = Command::new(&interpreter.executable)
         .arg(format!("-XX:ArchiveClassesAtExit=../runtime/{ARCHIVE}"))
         .args(options(""))
-        .args(["-jar", JAR, "rehearse"])
+        .args(PROGRAM)
+        .arg("rehearse")
         .current_dir(task)
         .env_clear()
         .env("LAMBDA_TASK_ROOT", task)
@@ -157,7 +158,7 @@ fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> 
     if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
         command.push(format!("-Xmx{}m", heap(spec.memory_mb)));
     }
-    command.extend(["-jar", JAR].map(str::to_owned));
+    command.extend(PROGRAM.map(str::to_owned));
     command
 }
 
