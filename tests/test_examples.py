@@ -75,17 +75,18 @@ def make(directory: Path, *command, fetches=False, **env) -> None:
     done = subprocess.run(
         command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )
-    if done.returncode and fetches and OFFLINE.search(done.stderr):
-        pytest.skip(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr  # Maven complains on the first, the others on the second
+    if done.returncode and fetches and OFFLINE.search(said):
+        pytest.skip(f"{' '.join(command)}: {said.strip().splitlines()[-1]}")
+    assert done.returncode == 0, said
 
 
-def deploy(server, name: str, files: dict, **config):
-    """Create the function; what calls it: (answer, whether it is an error)."""
+def deploy(server, name: str, package: bytes, **config):
+    """Create the function; what calls it, for its answer, the kind of its error, and the event's id."""
     client = server.client("lambda", read_timeout=60)
     client.create_function(
-        FunctionName=name, Role=ROLE, Code={"ZipFile": zip_of(files)}, Timeout=30, MemorySize=256, **config)
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 100})
+        FunctionName=name, Role=ROLE, Code={"ZipFile": package}, Timeout=30, MemorySize=256, **config)
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
 
     def invoke(event):
         answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
@@ -95,9 +96,26 @@ def deploy(server, name: str, files: dict, **config):
     return invoke
 
 
+@pytest.mark.timeout(600)
+def test_hello_java(server, tmp_path):
+    name, maven, _ = runtime(server, "java"), tool("mvn"), tool("javac")
+    project = tmp_path / "hello-java"
+    shutil.copytree(EXAMPLES / "hello-java", project, ignore=shutil.ignore_patterns("target"))
+    make(project, maven, "-q", "-B", "package", fetches=True)
+    package = (project / "target/hello.jar").read_bytes()
+    invoke = deploy(server, "checkout", package, Runtime=name, Handler="hello.Checkout")
+
+    lines = [{"article": "pencil", "quantity": 3, "price": 120}, {"article": "paper", "quantity": 1, "price": 500}]
+    value, error, _ = invoke({"customer": "Ada", "lines": lines})
+    assert (value, error) == ({"greeting": "Thank you, Ada!", "articles": 4, "total": 860}, None)
+    lines[0]["quantity"] = 0
+    value, error, _ = invoke({"customer": "Ada", "lines": lines})
+    assert (value["errorMessage"], error) == ("nobody can buy 0 of pencil", "Unhandled")
+
+
 def custom(server, name: str, program: Path):
-    return deploy(
-        server, name, {"bootstrap": program.read_bytes()}, Runtime="provided.al2023", Handler="bootstrap")
+    package = zip_of({"bootstrap": program.read_bytes()})
+    return deploy(server, name, package, Runtime="provided.al2023", Handler="bootstrap")
 
 
 def greets(invoke) -> None:

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
 use crate::{Job, RUNTIME_API_ADDRESS};
-use model::{LogFormat, REGION, Wanted};
+use model::{Language, LogFormat, REGION, Wanted};
 use std::collections::BTreeMap;
 
 /// Names whose values are the same for every function.
@@ -64,12 +64,16 @@ pub(crate) fn variables(
         all.insert(name, value.clone());
     }
     let name = spec.arn.name();
+    let wanted = Wanted::parse(&spec.runtime);
     all.insert("_HANDLER", spec.handler.clone());
-    if Wanted::parse(&spec.runtime) == Some(Wanted::Custom) {
+    if wanted == Some(Wanted::Custom) {
         all.insert("AWS_LAMBDA_RUNTIME_API", RUNTIME_API_ADDRESS.to_string());
     } else {
         // The bootstrap takes this one out before the function's code is loaded: errors of loading bear the id too.
-        all.insert("_MAYFLY_REQUEST_ID", job.request_id.to_string());
+        // Those of Java do not, and a JVM can take nothing out of its environment.
+        if !matches!(wanted, Some(Wanted::Language(Language::Java, ..))) {
+            all.insert("_MAYFLY_REQUEST_ID", job.request_id.to_string());
+        }
         all.insert("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", spec.runtime));
     }
     all.insert("AWS_LAMBDA_FUNCTION_NAME", name.to_owned());

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 pub(super) const KIND: Kind = Kind {
     oldest: (11, 0),
@@ -32,9 +32,9 @@ const BOOTSTRAP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bootstrap.jar
 /// What a JVM is asked: its version, and where its library lies.
 const QUESTION: [&str; 2] = ["-Xlog:class+path=info", "--version"];
 
-/// Where the jar lies as seen from the working directory. A JVM before 19 takes an archive only with the very path
-/// that it was made with, so it is a path that is true inside and outside.
-const JAR: &str = "../runtime/bootstrap.jar";
+/// What a JVM runs. The jar's path is relative to the working directory: a JVM before 19 takes an archive only with the
+/// very path that it was made with, and this one is true inside and outside.
+const PROGRAM: [&str; 3] = ["-cp", "../runtime/bootstrap.jar", "mayfly.runtime.Bootstrap"];
 
 /// The name of the archive in the runtime's directory.
 const ARCHIVE: &str = "bootstrap.jsa";
@@ -42,8 +42,11 @@ const ARCHIVE: &str = "bootstrap.jsa";
 /// The first version that archives what a program has loaded.
 const ARCHIVES: u32 = 13;
 
-/// The share of a function's memory that objects may take, in percent; the rest is for the JVM's own needs.
-const HEAP: u32 = 85;
+/// How long a JVM may take to make an archive: ten times as long as on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What objects leave of a function's memory for the JVM's own needs: a share, in percent, and at least so many MB.
+const OVERHEAD: (u32, u32) = (15, 40);
 
 fn is_named(name: &str) -> bool {
     name == "java" && !BOOTSTRAP.is_empty()
@@ -102,30 +105,40 @@ fn prepare(interpreter: &Interpreter, directory: &Path) -> io::Result<()> {
     if interpreter.installed.version.0 < ARCHIVES {
         return Ok(());
     }
-    let task = directory.join("task");
-    fs::create_dir(&task)?;
-    symlink(".", directory.join("runtime"))?;
+    let stage = directory.join("stage");
+    let task = stage.join("task");
+    fs::create_dir_all(&task)?;
+    symlink("..", stage.join("runtime"))?;
     let done = rehearse(interpreter, &task);
-    fs::remove_dir(&task)?;
-    fs::remove_file(directory.join("runtime"))?;
+    fs::remove_dir_all(&stage)?;
     // Without an archive, functions start too, only slower.
     if done.is_ok_and(|done| done) { Ok(()) } else { remove(&directory.join(ARCHIVE)) }
 }
 
 /// Has a JVM live through events and archive what it loaded; whether it did.
 fn rehearse(interpreter: &Interpreter, task: &Path) -> io::Result<bool> {
-    let status = Command::new(&interpreter.executable)
+    let mut jvm = Command::new(&interpreter.executable)
         .arg(format!("-XX:ArchiveClassesAtExit=../runtime/{ARCHIVE}"))
         .args(options(""))
-        .args(["-jar", JAR, "rehearse"])
+        .args(PROGRAM)
+        .arg("rehearse")
         .current_dir(task)
         .env_clear()
         .env("LAMBDA_TASK_ROOT", task)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()?;
-    Ok(status.success())
+        .spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = jvm.try_wait()? {
+            return Ok(status.success());
+        }
+        if Instant::now() > deadline {
+            jvm.kill()?;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn remove(file: &Path) -> io::Result<()> {
@@ -143,10 +156,17 @@ fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> 
     }
     command.extend(options(own).map(str::to_owned));
     if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
-        command.push(format!("-Xmx{}k", u64::from(spec.memory_mb) * 1024 * u64::from(HEAP) / 100));
+        command.push(format!("-Xmx{}m", heap(spec.memory_mb)));
     }
-    command.extend(["-jar", JAR].map(str::to_owned));
+    command.extend(PROGRAM.map(str::to_owned));
     command
+}
+
+/// The memory for objects in a function with `memory` MB, in MB: so much that a function which wants more is told so by
+/// the JVM, and not ended by the kernel.
+fn heap(memory: u32) -> u32 {
+    let (percent, least) = OVERHEAD;
+    memory - (memory * percent / 100).max(least)
 }
 
 /// The options that every function starts with, unless it chooses for itself: what stands in `JAVA_TOOL_OPTIONS` is
@@ -198,6 +218,11 @@ mod tests {
         assert_eq!(of("/etc/passwd"), None);
         assert_eq!(of("/etc/ssl/certs/java/cacerts"), None);
         assert_eq!(of("/home/somebody/cacerts"), None);
+    }
+
+    #[test]
+    fn objects_get_most_of_the_memory() {
+        assert_eq!([128, 512, 10_240].map(heap), [88, 436, 8_704]);
     }
 
     #[test]

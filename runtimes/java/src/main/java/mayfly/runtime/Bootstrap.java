@@ -67,6 +67,7 @@ public final class Bootstrap {
             System.setProperty("com.amazonaws.xray.traceHeader", event.traceId);
         }
         log.speaksOf(event.requestId);
+        Log4j.speaksOf(event.requestId);
         return new EventContext(event, log);
     }
 

@@ -6,6 +6,7 @@ import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.lang.reflect.Constructor;
+import sun.reflect.ReflectionFactory;
 
 /**
  * The event channel: descriptor 3.
@@ -33,10 +34,13 @@ final class Channel {
 
     /** The channel that the platform has opened. */
     static Channel open() throws ReflectiveOperationException {
-        // The one way to a descriptor by its number; the jar's manifest opens java.io for it.
-        Constructor<FileDescriptor> constructor = FileDescriptor.class.getDeclaredConstructor(int.class);
-        constructor.setAccessible(true);
-        return new Channel(constructor.newInstance(DESCRIPTOR));
+        // Java has no public way to a descriptor by its number. This one needs no option to open java.io, and such
+        // options cost a start 10 ms and more: on the command line the archived graph of modules, in a manifest the
+        // machinery of lambdas.
+        Constructor<?> constructor = FileDescriptor.class.getDeclaredConstructor(int.class);
+        constructor = ReflectionFactory.getReflectionFactory()
+                .newConstructorForSerialization(FileDescriptor.class, constructor);
+        return new Channel((FileDescriptor) constructor.newInstance(DESCRIPTOR));
     }
 
     /** Sends a frame that has no body. */

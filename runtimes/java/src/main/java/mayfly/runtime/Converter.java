@@ -1,8 +1,6 @@
 package mayfly.runtime;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
+import java.io.ByteArrayInputStream;
 import java.lang.reflect.Type;
 
 /** Makes an object of the event, and the answer of an object. */
@@ -23,7 +21,7 @@ final class Converter {
         return type == null || type == void.class || type == Void.class;
     }
 
-    Object read(InputStream from) {
+    Object read(ByteArrayInputStream from) {
         if (event == null) {
             return null;
         }
@@ -34,9 +32,9 @@ final class Converter {
         }
     }
 
-    void write(Object value, OutputStream to) throws IOException {
+    void write(Object value, Answer to) {
         if (answer == null) {
-            to.write(NULL);
+            to.writeBytes(NULL);
             return;
         }
         try {

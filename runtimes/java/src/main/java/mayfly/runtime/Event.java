@@ -1,7 +1,7 @@
 package mayfly.runtime;
 
 import java.io.ByteArrayInputStream;
-import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
 /** The event, and what the platform says about it. */
@@ -14,12 +14,12 @@ final class Event {
     final String clientContext;
     /** Null if the event is not traced. */
     final String traceId;
-    final InputStream payload;
+    final ByteArrayInputStream payload;
 
     /** Takes the body of the frame apart. */
     Event(byte[] body) {
         int length = Channel.number(body, 0);
-        Map<?, ?> header = (Map<?, ?>) Json.parse(new String(body, 4, length, java.nio.charset.StandardCharsets.UTF_8));
+        Map<?, ?> header = (Map<?, ?>) Json.parse(new String(body, 4, length, StandardCharsets.UTF_8));
         requestId = (String) header.get("request_id");
         functionArn = (String) header.get("function_arn");
         deadline = Long.parseLong(header.get("deadline_ms").toString());

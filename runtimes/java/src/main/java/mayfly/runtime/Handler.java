@@ -1,10 +1,9 @@
 package mayfly.runtime;
 
 import com.amazonaws.services.lambda.runtime.Context;
-import java.io.InputStream;
-import java.io.OutputStream;
+import java.io.ByteArrayInputStream;
 
 /** A function's handler, whatever its kind: bytes in, bytes out. */
 interface Handler {
-    void handle(InputStream event, OutputStream answer, Context context) throws Throwable;
+    void handle(ByteArrayInputStream event, Answer answer, Context context) throws Throwable;
 }

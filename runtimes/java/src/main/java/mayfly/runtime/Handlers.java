@@ -3,6 +3,7 @@ package mayfly.runtime;
 import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
 import com.amazonaws.services.lambda.runtime.RequestStreamHandler;
+import java.io.ByteArrayInputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.lang.reflect.Constructor;
@@ -107,7 +108,7 @@ final class Handlers {
         }
 
         @Override
-        public void handle(InputStream event, OutputStream answer, Context context) throws Throwable {
+        public void handle(ByteArrayInputStream event, Answer answer, Context context) throws Throwable {
             handler.handleRequest(event, answer, context);
         }
     }
@@ -123,7 +124,7 @@ final class Handlers {
         }
 
         @Override
-        public void handle(InputStream event, OutputStream answer, Context context) throws Throwable {
+        public void handle(ByteArrayInputStream event, Answer answer, Context context) throws Throwable {
             converter.write(handler.handleRequest(converter.read(event), context), answer);
         }
     }
@@ -246,7 +247,7 @@ final class Handlers {
         }
 
         @Override
-        public void handle(InputStream event, OutputStream answer, Context context) throws Throwable {
+        public void handle(ByteArrayInputStream event, Answer answer, Context context) throws Throwable {
             Object object = converter.read(event);
             Object result;
             try {

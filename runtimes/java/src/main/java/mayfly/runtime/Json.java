@@ -1,13 +1,14 @@
 package mayfly.runtime;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * Reads and writes what the runtime itself has to say in JSON: the event's header, the client context, errors and log
- * records. Events and answers are Jackson's; loading that for a header would double the time of a start.
+ * Reads and writes plain values. Jackson does it for objects of all other kinds; loading it for the header of an event
+ * would double the time of a start.
  */
 final class Json {
     private final String text;
@@ -17,7 +18,12 @@ final class Json {
         this.text = text;
     }
 
-    /** The value of a text: a map, list, string, boolean or null; a number stays the text that it is. */
+    /** How deep values may be nested. */
+    private static final int DEPTH = 200;
+
+    private int depth;
+
+    /** The value of a text that is JSON to the letter: a map, list, string, number, boolean or null. */
     static Object parse(String text) {
         Json json = new Json(text);
         Object value = json.value();
@@ -63,7 +69,7 @@ final class Json {
 
     private Map<String, Object> object() {
         Map<String, Object> object = new LinkedHashMap<>();
-        expect('{');
+        open('{');
         while (peek() != '}') {
             if (!object.isEmpty()) {
                 expect(',');
@@ -73,25 +79,31 @@ final class Json {
             expect(':');
             object.put(name, value());
         }
-        at++;
+        close();
         return object;
     }
 
     private List<Object> array() {
         List<Object> array = new ArrayList<>();
-        expect('[');
+        open('[');
         while (peek() != ']') {
             if (!array.isEmpty()) {
                 expect(',');
             }
             array.add(value());
         }
-        at++;
+        close();
         return array;
     }
 
     private String string() {
         expect('"');
+        int end = text.indexOf('"', at);
+        if (end >= 0 && text.substring(at, end).indexOf('\\') < 0) {
+            String plain = text.substring(at, end);
+            at = end + 1;
+            return plain;
+        }
         StringBuilder string = new StringBuilder();
         for (char c = next(); c != '"'; c = next()) {
             string.append(c == '\\' ? escaped() : c);
@@ -113,14 +125,18 @@ final class Json {
             case 't':
                 return '\t';
             case 'u':
-                at += 4;
-                if (at > text.length()) {
-                    throw wrong();
-                }
-                return (char) Integer.parseInt(text.substring(at - 4, at), 16);
+                return (char) (hexadecimal() << 12 | hexadecimal() << 8 | hexadecimal() << 4 | hexadecimal());
             default:
                 return c;
         }
+    }
+
+    private int hexadecimal() {
+        int digit = "0123456789abcdef".indexOf(Character.toLowerCase(next()));
+        if (digit < 0) {
+            throw wrong();
+        }
+        return digit;
     }
 
     /** A number, or one of the words that JSON knows. */
@@ -137,11 +153,59 @@ final class Json {
                 return Boolean.TRUE;
             case "false":
                 return Boolean.FALSE;
-            case "":
-                throw wrong();
             default:
-                return word;
+                return number(word);
         }
+    }
+
+    private Number number(String word) {
+        int i = word.startsWith("-") ? 1 : 0;
+        int start = i;
+        i = digits(word, i);
+        if (i == start || word.charAt(start) == '0' && i > start + 1) {
+            throw wrong();
+        }
+        if (i == word.length()) {
+            return whole(word);
+        }
+        if (word.charAt(i) == '.') {
+            i = someDigits(word, i + 1);
+        }
+        if (i < word.length() && (word.charAt(i) == 'e' || word.charAt(i) == 'E')) {
+            boolean signed = i + 1 < word.length() && (word.charAt(i + 1) == '-' || word.charAt(i + 1) == '+');
+            i = someDigits(word, signed ? i + 2 : i + 1);
+        }
+        if (i < word.length()) {
+            throw wrong();
+        }
+        return Double.valueOf(word);
+    }
+
+    /** A whole number in the smallest class that holds it. */
+    private static Number whole(String word) {
+        if (word.length() > 18) {
+            BigInteger big = new BigInteger(word);
+            return big.bitLength() < 64 ? (Number) big.longValue() : big;
+        }
+        long number = Long.parseLong(word);
+        return number == (int) number ? (Number) (int) number : (Number) number;
+    }
+
+    /** Where the digits that begin at an index end. */
+    private static int digits(String word, int from) {
+        int i = from;
+        while (i < word.length() && word.charAt(i) >= '0' && word.charAt(i) <= '9') {
+            i++;
+        }
+        return i;
+    }
+
+    private int someDigits(String word, int from) {
+        int end = digits(word, from);
+        if (end == from) {
+            throw wrong();
+        }
+        return end;
     }
 
     /** The next character that is no space; 0 at the end. */
@@ -164,6 +228,18 @@ final class Json {
             throw wrong();
         }
         at++;
+    }
+
+    private void open(char c) {
+        expect(c);
+        if (++depth > DEPTH) {
+            throw wrong();
+        }
+    }
+
+    private void close() {
+        at++;
+        depth--;
     }
 
     private IllegalArgumentException wrong() {

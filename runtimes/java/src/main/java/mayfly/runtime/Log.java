@@ -61,7 +61,11 @@ final class Log implements LambdaLogger {
 
     /** Read when the first message with a level comes. */
     private static final class Lowest {
-        static final LogLevel LEVEL = LogLevel.fromString(System.getenv("AWS_LAMBDA_LOG_LEVEL"));
+        static final LogLevel LEVEL = of(Bootstrap.variable("AWS_LAMBDA_LOG_LEVEL"));
+
+        private static LogLevel of(String name) {
+            return name.isEmpty() ? LogLevel.UNDEFINED : LogLevel.fromString(name);
+        }
     }
 
     private String structured(String message, String level) {

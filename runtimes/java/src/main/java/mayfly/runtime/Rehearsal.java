@@ -2,7 +2,11 @@ package mayfly.runtime;
 
 import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Date;
 import java.util.HashMap;
@@ -26,6 +30,7 @@ public final class Rehearsal {
         Log log = new Log();
         Bootstrap.provide(log);
         TaskLoader loader = new TaskLoader();
+        loader.own(unpacked(Function.class));
         for (String name : new String[] {"", "::objects", "::maps", "::text", "::fail"}) {
             Handler handler = Handlers.load(Function.class.getName() + name, loader);
             Event event = event();
@@ -38,6 +43,17 @@ public final class Rehearsal {
                 failure.document();
             }
         }
+    }
+
+    /** Puts a class into the package, as those of functions lie there; its name. */
+    private static String unpacked(Class<?> type) throws IOException {
+        String path = type.getName().replace('.', '/') + ".class";
+        Path target = Path.of(Bootstrap.variable("LAMBDA_TASK_ROOT"), path);
+        Files.createDirectories(target.getParent());
+        try (InputStream bytes = type.getClassLoader().getResourceAsStream(path)) {
+            Files.copy(bytes, target);
+        }
+        return type.getName();
     }
 
     /** An event as it comes over the channel. */

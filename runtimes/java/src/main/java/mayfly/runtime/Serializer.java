@@ -4,17 +4,19 @@ import com.amazonaws.services.lambda.runtime.CustomPojoSerializer;
 import com.amazonaws.services.lambda.runtime.serialization.PojoSerializer;
 import com.amazonaws.services.lambda.runtime.serialization.events.LambdaEventSerializers;
 import com.amazonaws.services.lambda.runtime.serialization.factories.JacksonFactory;
-import java.io.InputStream;
-import java.io.OutputStream;
+import java.io.ByteArrayInputStream;
 import java.lang.reflect.Type;
 import java.util.Iterator;
 import java.util.ServiceLoader;
 
-/** JSON to and from objects of one type, as AWS's runtime does it: by the function's own serializer, or by Jackson. */
+/**
+ * JSON to and from objects of one type, as AWS's runtime does it: by the serializer that the function brings, or by
+ * Jackson.
+ */
 abstract class Serializer {
-    abstract Object read(InputStream from);
+    abstract Object read(ByteArrayInputStream from);
 
-    abstract void write(Object value, OutputStream to);
+    abstract void write(Object value, Answer to);
 
     private static CustomPojoSerializer own;
     private static boolean looked;
@@ -24,7 +26,16 @@ abstract class Serializer {
             own = find();
             looked = true;
         }
-        return own == null ? new OfAws(type) : new OfFunction(own, type);
+        if (own != null) {
+            return new OfFunction(own, type);
+        }
+        Serializer plain = Plain.of(type);
+        return plain == null ? jackson(type) : plain;
+    }
+
+    /** AWS's serializer for a type, which is Jackson's with AWS's settings. */
+    static Serializer jackson(Type type) {
+        return new OfAws(type);
     }
 
     /** AWS's serializers: adapted to AWS's classes of events, plain Jackson for others. */
@@ -47,12 +58,12 @@ abstract class Serializer {
         }
 
         @Override
-        Object read(InputStream from) {
+        Object read(ByteArrayInputStream from) {
             return serializer.fromJson(from);
         }
 
         @Override
-        void write(Object value, OutputStream to) {
+        void write(Object value, Answer to) {
             serializer.toJson(value, to);
         }
     }
@@ -68,12 +79,12 @@ abstract class Serializer {
         }
 
         @Override
-        Object read(InputStream from) {
+        Object read(ByteArrayInputStream from) {
             return serializer.fromJson(from, type);
         }
 
         @Override
-        void write(Object value, OutputStream to) {
+        void write(Object value, Answer to) {
             serializer.toJson(value, to, type);
         }
     }

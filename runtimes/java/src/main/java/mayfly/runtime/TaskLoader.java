@@ -17,6 +17,11 @@ final class TaskLoader extends URLClassLoader {
         super(places(), TaskLoader.class.getClassLoader());
     }
 
+    /** A class of the function's own, whether the runtime has one of that name or not. */
+    Class<?> own(String name) throws ClassNotFoundException {
+        return findClass(name);
+    }
+
     private static URL[] places() throws MalformedURLException {
         String root = Bootstrap.variable("LAMBDA_TASK_ROOT");
         List<URL> places = new ArrayList<>();
