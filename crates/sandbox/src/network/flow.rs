@@ -46,13 +46,10 @@ impl Flow {
             if self.socket.poll_recv_ready(cx).is_pending() {
                 return;
             }
-            match self.socket.try_recv(room) {
-                Ok(length) => {
-                    self.last = Instant::now();
-                    packet::answer(port, self.key, &room[..length]);
-                }
-                // Readiness was stale, and is asked for again; or the destination cannot be reached for now.
-                Err(_) => {}
+            // Otherwise readiness was stale, and is asked for again; or the destination cannot be reached for now.
+            if let Ok(length) = self.socket.try_recv(room) {
+                self.last = Instant::now();
+                packet::answer(port, self.key, &room[..length]);
             }
         }
         cx.waker().wake_by_ref();

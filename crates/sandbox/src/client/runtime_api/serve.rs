@@ -59,10 +59,10 @@ pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>) {
 /// The next connection, when there is room for one.
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
-        if let Ok(permit) = Arc::clone(room).acquire_owned().await {
-            if let Ok((stream, _)) = listener.accept().await {
-                return (stream, permit);
-            }
+        if let Ok(permit) = Arc::clone(room).acquire_owned().await
+            && let Ok((stream, _)) = listener.accept().await
+        {
+            return (stream, permit);
         }
         sleep(ACCEPT_PAUSE).await;
     }
