@@ -23,7 +23,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from starts import ROOT, MayflyProcess, call, quantiles, timed
+from starts import ROOT, MayflyProcess, binary, call, quantiles, timed
 
 EVENT = b'{"n": 1}'
 NAMESPACES = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user"]
@@ -150,7 +150,7 @@ def main():
 
 def inside(server):
     """Prints where the calls' time went, as their REPORT lines say."""
-    command = [ROOT / "target/release/mayfly", "logs", "custom", "--endpoint", server.url]
+    command = [binary(), "logs", "custom", "--endpoint", server.url]
     log = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     reports = re.findall(r"REPORT .*?\tDuration: ([\d.]+) ms.*?\tInit Duration: ([\d.]+) ms", log)
     for what, values in zip(("event handed over to its end", "start to the first `next`"), zip(*reports)):

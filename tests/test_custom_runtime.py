@@ -189,7 +189,7 @@ def test_javas_runtime_interface_client(server, tmp_path):
     copy = ("dependency:copy-dependencies", f"-DoutputDirectory={package}/lib")
     make(tmp_path, maven, "--batch-mode", "--quiet", *copy, fetches=True)
     make(tmp_path, javac, "-cp", f"{package}/lib/*", "-d", str(package), "App.java")
-    modules = "java.base,java.logging,java.management,java.naming,java.sql,java.xml,java.desktop"
+    modules = "java.base,java.desktop,java.logging,java.management,java.naming,java.sql,java.xml,jdk.unsupported"
     make(tmp_path, jlink, "--add-modules", modules, "--strip-debug", "--no-man-pages", "--no-header-files",
          "--output", f"{package}/jre")
     (package / "bootstrap").write_text(
