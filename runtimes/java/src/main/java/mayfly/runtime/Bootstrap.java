@@ -7,8 +7,8 @@ import java.lang.reflect.Field;
 /**
  * Loads a function, hands it one event, sends its answer back.
  *
- * <p>Runs on Java 11 and later inside a sandbox. Every class that it loads, every start pays for: no lambdas, no regular
- * expressions, no formats on the way to the handler, and Jackson only for handlers whose types need it.
+ * <p>Runs on Java 11 and later inside a sandbox. Every class that it loads, every start pays for: no lambdas, no
+ * regular expressions, no formats on the way to the handler, and Jackson only for handlers whose types need it.
  */
 public final class Bootstrap {
     private Bootstrap() {}

@@ -52,7 +52,9 @@ final class Channel {
     void send(char kind, byte[] body, int length) throws IOException {
         System.out.flush();
         System.err.flush();
-        byte[] head = {(byte) kind, (byte) (length >>> 24), (byte) (length >>> 16), (byte) (length >>> 8), (byte) length};
+        byte[] head = {
+            (byte) kind, (byte) (length >>> 24), (byte) (length >>> 16), (byte) (length >>> 8), (byte) length
+        };
         out.write(head);
         out.write(body, 0, length);
     }
@@ -85,6 +87,10 @@ final class Channel {
 
     /** The four bytes at an offset as a number. */
     static int number(byte[] bytes, int at) {
-        return (bytes[at] & 0xff) << 24 | (bytes[at + 1] & 0xff) << 16 | (bytes[at + 2] & 0xff) << 8 | bytes[at + 3] & 0xff;
+        int number = 0;
+        for (int i = at; i < at + 4; i++) {
+            number = number << 8 | bytes[i] & 0xff;
+        }
+        return number;
     }
 }

@@ -69,7 +69,8 @@ final class Failure {
         return new Failure(kind, start, null, false).document(new ArrayList<>());
     }
 
-    private static void describe(StringBuilder json, String kind, String message, Throwable error, List<Throwable> seen) {
+    private static void describe(
+            StringBuilder json, String kind, String message, Throwable error, List<Throwable> seen) {
         json.append("{\"errorMessage\":");
         Json.quote(message, json);
         json.append(",\"errorType\":");

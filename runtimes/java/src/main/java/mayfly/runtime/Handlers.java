@@ -151,7 +151,8 @@ final class Handlers {
             }
         }
         throw new Fault("Runtime.HandlerNotFound",
-                "No public method named " + name + " with appropriate method signature found on class " + type.getName());
+                "No public method named " + name + " with appropriate method signature found on class "
+                        + type.getName());
     }
 
     private static Method[] publicMethods(Class<?> type, String name) throws Fault {
@@ -243,7 +244,8 @@ final class Handlers {
             this.instance = instance;
             this.signature = signature;
             Type event = signature.event == null ? null : types.resolve(signature.event);
-            this.converter = new Converter(event, signature.isOfStreams() ? null : types.resolve(method.getGenericReturnType()));
+            Type answer = signature.isOfStreams() ? null : types.resolve(method.getGenericReturnType());
+            this.converter = new Converter(event, answer);
         }
 
         @Override

@@ -11,23 +11,23 @@ import java.util.Map;
  * would double the time of a start.
  */
 final class Json {
+    /** How deep values may be nested. */
+    private static final int DEPTH = 200;
+
     private final String text;
     private int at;
+    private int depth;
 
     private Json(String text) {
         this.text = text;
     }
 
-    /** How deep values may be nested. */
-    private static final int DEPTH = 200;
-
-    private int depth;
-
     /** The value of a text that is JSON to the letter: a map, list, string, number, boolean or null. */
     static Object parse(String text) {
         Json json = new Json(text);
         Object value = json.value();
-        if (json.peek() != 0) {
+        json.peek();
+        if (json.at < text.length()) {
             throw json.wrong();
         }
         return value;

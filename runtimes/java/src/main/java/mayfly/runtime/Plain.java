@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * JSON to and from texts, maps and lists, without Jackson, whose start takes longer than the JVM's. Whatever is not quite
- * plain, faults too, is left to Jackson: what comes of it is the same.
+ * JSON to and from texts, maps and lists, without Jackson, whose start takes longer than the JVM's. Whatever is not
+ * quite plain, faults too, is left to Jackson: what comes of it is the same.
  */
 final class Plain extends Serializer {
     /** How deep values may be nested here. */
@@ -25,7 +25,8 @@ final class Plain extends Serializer {
 
     /** A serializer for this type; null if it is not plain. */
     static Serializer of(Type type) {
-        boolean plain = type == Object.class || type == String.class || raw(type) == Map.class || raw(type) == List.class;
+        Type raw = raw(type);
+        boolean plain = raw == Object.class || raw == String.class || raw == Map.class || raw == List.class;
         return plain ? new Plain(type) : null;
     }
 

@@ -19,9 +19,10 @@ import java.util.Optional;
  * the platform has it do so once, and each start is spared most of the loading.
  */
 public final class Rehearsal {
-    private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"ratio\":0.5,\"tags\":[\"b\"],\"more\":{\"c\":null,\"d\":[1,2]}}";
-    private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"client_context\":\"{\\\"custom\\\":{}}\","
-            + "\"function_arn\":\"f\",\"trace_id\":null}";
+    private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"ratio\":0.5,\"tags\":[\"b\"],"
+            + "\"more\":{\"c\":null,\"d\":[1,2]}}";
+    private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"trace_id\":null,"
+            + "\"client_context\":\"{\\\"custom\\\":{}}\",\"function_arn\":\"f\"}";
 
     private Rehearsal() {}
 
