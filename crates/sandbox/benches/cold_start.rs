@@ -1,5 +1,5 @@
 //! How long an event with an empty handler takes from nothing to its report, and where the time goes, beside a bare
-//! start of the same interpreter: `cargo bench -p sandbox -- [EVENTS]`.
+//! start of the same interpreter: `cargo bench -p sandbox --bench cold_start -- [EVENTS]`.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
 
 use model::{Clock, CodeId, FunctionArn, FunctionSpec, RequestId, SystemClock};

@@ -417,6 +417,7 @@ async fn a_run_that_is_dropped_leaves_nothing() {
         () = eventually("the function is connected", || OPEN.load(Ordering::SeqCst) == 1) => {}
     }
     eventually("the connection is closed", || OPEN.load(Ordering::SeqCst) == 0).await;
+    drop(code);
     assert_eq!(node.settled_at(&before).await, before);
 }
 
