@@ -23,7 +23,7 @@ impl fmt::Display for Enforcement {
         f.write_str(match self {
             Enforcement::CgroupV1 => "cgroup v1",
             Enforcement::CgroupV2 => "cgroup v2",
-            Enforcement::Rlimit => "rlimit, per process only",
+            Enforcement::Rlimit => "rlimit",
             Enforcement::Nothing => "NOT enforced",
         })
     }
@@ -78,9 +78,17 @@ impl fmt::Display for Features {
             Ok(()) => writeln!(f, "internet    through a device of its own for each event that may use it")?,
             Err(reason) => writeln!(f, "internet    NOT available: {reason}")?,
         }
-        writeln!(f, "memory      {}", self.memory)?;
+        let memory = match self.memory {
+            Enforcement::Rlimit => "; each process alone, and NOT what processes share",
+            _ => "",
+        };
+        writeln!(f, "memory      {}{memory}", self.memory)?;
         writeln!(f, "processes   {}", self.processes)?;
-        writeln!(f, "cpu         {}", self.cpu)?;
+        let cpu = match self.cpu {
+            Enforcement::Nothing => "; all processes of all functions weigh the same",
+            _ => "",
+        };
+        writeln!(f, "cpu         {}{cpu}", self.cpu)?;
         let metering = match self.metering {
             Enforcement::CgroupV1 | Enforcement::CgroupV2 => self.metering.to_string(),
             Enforcement::Rlimit | Enforcement::Nothing => "process by process: approximate".to_owned(),

@@ -41,9 +41,9 @@ impl CpuShare {
 /// Which limits no control group enforces, and each process must carry itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fallback {
-    /// Bytes of address space.
+    /// Bytes of private memory of one process.
     pub(super) memory: Option<u64>,
-    /// Whether the number of processes of this uid is limited.
+    /// Whether the number of processes of this uid, which the kernel counts in each user namespace, is limited.
     pub(super) processes: bool,
 }
 
@@ -63,7 +63,8 @@ pub(super) fn restrict_process(storage: u64, fallback: Fallback) -> io::Result<(
     set(Resource::RLIMIT_RTPRIO, 0)?;
     set(Resource::RLIMIT_NICE, 0)?;
     if let Some(memory) = fallback.memory {
-        set(Resource::RLIMIT_AS, memory)?;
+        // What a process has written to, not what it has reserved: Node.js and Java reserve many times what they use.
+        set(Resource::RLIMIT_DATA, memory)?;
     }
     if fallback.processes {
         set(Resource::RLIMIT_NPROC, model::limits::PROCESSES)?;

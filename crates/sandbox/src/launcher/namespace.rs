@@ -30,11 +30,12 @@ impl Identity {
         let (uid, gid) = (getuid(), getgid());
         let identity = match unshare(CloneFlags::CLONE_NEWNS) {
             Ok(()) => {
-                setgroups(&[])?;
-                let map = fs::read_to_string("/proc/self/uid_map")?;
-                let first =
-                    first_uid(&map).ok_or_else(|| io::Error::other("too few uids in /proc/self/uid_map"))?;
-                Identity { first: Some(first) }
+                // A container that has one uid only has no groups to drop either, and is as good as no root.
+                let first = first_uid(&fs::read_to_string("/proc/self/uid_map")?);
+                if first.is_some() {
+                    setgroups(&[])?;
+                }
+                Identity { first }
             }
             Err(Errno::EPERM) => {
                 unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;

@@ -51,7 +51,7 @@ impl Census {
             ("mounts of the launcher", lines(format!("/proc/{launcher}/mountinfo"))),
             ("mounts of the server", lines("/proc/self/mountinfo".to_owned())),
             ("descriptors of the launcher", entries(format!("/proc/{launcher}/fd")).len()),
-            ("files", files(node.data.path())),
+            ("files", files(&node.data.path().join("run"))),
         ];
         let own_descriptors = entries("/proc/self/fd").len();
         Census { counted: counted.into(), own_descriptors, kernel: kernel() }

@@ -99,7 +99,8 @@ async fn endless_output_costs_neither_memory_nor_time() {
     let node = Node::start().await;
     let source = "import os\ndef handler(event, context):\n    chunk = b'spam\\n' * 10000\n    n = 0\n    \
                   while n < 30 << 20: n += os.write(1, chunk)\n    return n";
-    let ran = node.python(source, "{}").await;
+    let code = node.code(&[("app.py", source)]);
+    let ran = node.run(with(job(code.path(), "{}"), |spec| spec.timeout_s = 50)).await;
     let written: usize = ran.answer().parse().unwrap();
     let kept: usize = ran.lines.iter().map(|line| line.text.len() + 1).sum();
     assert!(written > kept && kept <= model::limits::LOG_PER_EVENT + 1_000, "{written} written, {kept} kept");
