@@ -1,12 +1,16 @@
 //! What the doctor says of the walls around functions.
 
 use super::finding::Finding;
-use crate::machine;
+use crate::{config, machine};
+use model::NetworkPolicy;
 use sandbox::{Enforcement, Features};
 use std::path::Path;
 
+/// The policy that needs something of the machine.
+const INTERNET: &str = "network policy internet";
+
 /// What stands, as the launcher found it out.
-pub(super) fn look(features: &Features) -> Vec<Finding> {
+pub(super) fn look(features: &Features, wanted: &config::Network) -> Vec<Finding> {
     let namespaces = Finding::used("namespaces", "user, mount, pid, ipc, uts, net: new ones for each event");
     let mut findings = vec![namespaces, seccomp(features), landlock(features), proc(features)];
     findings.push(limit("memory limit", features.memory, "each function's own, over its whole process tree"));
@@ -19,7 +23,7 @@ pub(super) fn look(features: &Features) -> Vec<Finding> {
     {
         *finding = finding.clone().and_unsafe();
     }
-    findings.extend(network(features));
+    findings.extend(network(features, wanted));
     findings
 }
 
@@ -71,24 +75,27 @@ fn limit(feature: &str, enforced: Enforcement, what: &str) -> Finding {
     }
 }
 
-/// The three things that a function may be allowed to reach.
-fn network(features: &Features) -> Vec<Finding> {
-    let mut findings = vec![Finding::used(
-        "network policies",
-        "none and platform: a loopback device of its own for each event",
-    )];
-    findings.push(match &features.internet {
-        Ok(()) => Finding::used("network policy internet", "through /dev/net/tun, a device for each event"),
+/// What functions may be allowed to reach, and what the settings allow.
+fn network(features: &Features, wanted: &config::Network) -> Vec<Finding> {
+    let config::Network { default, most, .. } = wanted;
+    let detail = format!("{default} where a function does not say, {most} at the most");
+    let internet = match &features.internet {
+        Ok(()) if *most < NetworkPolicy::Internet => {
+            Finding::present(INTERNET, format!("possible, but network.most is {most}"), "")
+        }
+        Ok(()) => Finding::used(INTERNET, "through /dev/net/tun, a device for each event that may use it"),
         Err(reason) => {
             let what_to_do = if Path::new("/dev/net/tun").exists() {
                 "in a container: docker run --device /dev/net/tun; functions with other policies are not concerned"
             } else {
                 "modprobe tun; in a container: docker run --device /dev/net/tun"
             };
-            Finding::missing("network policy internet", reason.clone(), what_to_do)
+            let missing = Finding::missing(INTERNET, reason.clone(), what_to_do);
+            // Then no function runs that does not name another one.
+            if *default == NetworkPolicy::Internet { missing.and_unsafe() } else { missing }
         }
-    });
-    findings
+    };
+    vec![Finding::used("network policies", detail), internet]
 }
 
 #[cfg(test)]
@@ -110,15 +117,27 @@ mod tests {
         }
     }
 
+    fn look_at(features: &Features) -> Vec<Finding> {
+        look(features, &config::Network::default())
+    }
+
+    #[test]
+    fn a_machine_without_a_way_out_is_safe_unless_every_function_wants_one() {
+        let features = Features { internet: Err("no tun".into()), ..features(Enforcement::CgroupV2) };
+        assert!(Diagnosis::of(look_at(&features)).is_safe());
+        let wanted = config::Network { default: NetworkPolicy::Internet, ..config::Network::default() };
+        assert!(!Diagnosis::of(look(&features, &wanted)).is_safe());
+    }
+
     #[test]
     fn a_machine_with_everything_is_safe_and_one_without_limits_is_not() {
-        let whole = look(&features(Enforcement::CgroupV2));
+        let whole = look_at(&features(Enforcement::CgroupV2));
         assert!(whole.iter().all(|finding| finding.state == State::Used), "{whole:?}");
         assert!(Diagnosis::of(whole).is_safe());
-        let poor = look(&features(Enforcement::Rlimit));
+        let poor = look_at(&features(Enforcement::Rlimit));
         assert!(poor.iter().any(|finding| finding.state == State::Present && !finding.what_to_do.is_empty()));
         assert!(Diagnosis::of(poor).is_safe());
-        assert!(!Diagnosis::of(look(&features(Enforcement::Nothing))).is_safe());
+        assert!(!Diagnosis::of(look_at(&features(Enforcement::Nothing))).is_safe());
     }
 
     #[test]
@@ -130,7 +149,7 @@ mod tests {
             internet: Err("no /dev/net/tun".into()),
             ..features(Enforcement::Nothing)
         };
-        let findings = look(&features);
+        let findings = look_at(&features);
         let missing: Vec<_> = findings.iter().filter(|finding| finding.state == State::Missing).collect();
         assert!(missing.len() >= 6);
         assert!(missing.iter().all(|finding| !finding.what_to_do.is_empty()), "{missing:?}");

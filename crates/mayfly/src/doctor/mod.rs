@@ -58,7 +58,7 @@ async fn examine(config: &Config, flags: &cli::Doctor, launcher: Launcher) -> Re
     };
     let sandbox = match Sandbox::connect(launcher, sandbox_config).await {
         Ok(sandbox) => {
-            findings.extend(isolation::look(sandbox.features()));
+            findings.extend(isolation::look(sandbox.features(), &config.network));
             Some(sandbox)
         }
         Err(error) => {
