@@ -119,6 +119,7 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
 
     restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
         .step("set resource limits")?;
+    // Pid 1 keeps the launcher's priority: when it is killed, it must get to end the others, however many they are.
     process::ordinary_children().step("give up the priority")?;
     process::drop_capabilities().step("drop capabilities")?;
     prctl::set_no_new_privs().step("forbid new privileges")?;

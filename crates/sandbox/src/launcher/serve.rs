@@ -56,6 +56,9 @@ fn take_place() -> io::Result<OwnedFd> {
     // launcher must outlast the jobs in flight.
     let _ = setsid();
     process::ignore_signals(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE]);
+    // Where functions use all of the processor, it must still get to end them in time. It needs little itself; its
+    // children inherit the priority, but for what runs a function.
+    let _ = process::run_first();
     umask(Mode::from_bits_truncate(0o022));
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;

@@ -72,9 +72,6 @@ pub(super) fn sit(ground: &Ground, group: &Group, slot: u32, orders: &OwnedFd) {
         .and_then(|()| Ok(set_pdeathsig(Signal::SIGKILL)?))
         .step("leave the launcher")
         .and_then(|()| group.enter().step("enter a control group"));
-    // Pid 1 inherits it: when it is killed, it must get to end the others, however many they are.
-    let _ = process::run_first();
-
     let mut buffer = vec![0; MESSAGE];
     let Ok((length, descriptors)) = socket::receive(orders, &mut buffer, MsgFlags::empty()) else {
         return;

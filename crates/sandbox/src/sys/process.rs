@@ -152,7 +152,7 @@ pub(crate) fn default_signals() {
     }
 }
 
-/// Lets this process run before ordinary ones of its control group, and what comes from it. Only root may.
+/// Lets this process run before ordinary ones, and what comes from it. Only root may.
 pub(crate) fn run_first() -> io::Result<()> {
     // SAFETY: works on plain numbers.
     check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) }.into())?;

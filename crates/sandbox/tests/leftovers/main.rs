@@ -66,7 +66,7 @@ async fn ten_thousand_events_leave_nothing() {
     let ends = run_all(&node, &hundred, EVENTS).await;
     println!("{EVENTS} events in {:?}: {ends:?}", began.elapsed());
     for exit in ["Answered", "TimedOut", "OutOfMemory", "Died", "given up"] {
-        assert!(ends.get(exit).is_some(), "{exit}: {ends:?}");
+        assert!(ends.contains_key(exit), "{exit}: {ends:?}");
     }
 
     let after = node.settled_at(&before).await;
@@ -125,7 +125,7 @@ async fn run_one(node: &Node, mix: &[&Code], number: usize) -> String {
     // A step that has no factor in common with a hundred meets all of the mix, and no kind in a row.
     let code = mix[number * 37 % mix.len()];
     let run = node.run(with(job(code.path(), "{}"), |spec| (spec.timeout_s, spec.memory_mb) = (1, 128)));
-    let patience = if number % GIVEN_UP == 0 {
+    let patience = if number.is_multiple_of(GIVEN_UP) {
         Duration::from_millis((number / GIVEN_UP % 60) as u64)
     } else {
         Duration::MAX

@@ -79,10 +79,14 @@ async fn expect_all(node: &Node, expected: &str, expressions: &[&str]) {
 
 /// Runs one hostile event of a handler with this body.
 async fn attack(node: &Node, body: &str, limits: impl FnOnce(&mut FunctionSpec)) -> Ran {
-    let source =
-        format!("{ATTEMPTS}\ndef handler(event, context):\n    {}", body.trim().replace('\n', "\n    "));
+    let source = format!("{ATTEMPTS}\ndef handler(event, context):\n{}", indented(body));
     let code = node.code(&[("app.py", &source)]);
     node.run(with(job(code.path(), "{}"), limits)).await
+}
+
+/// Lines as the body of a function.
+fn indented(body: &str) -> String {
+    format!("    {}", body.trim().replace('\n', "\n    "))
 }
 
 /// A function that has nothing to do with the attack, and would notice if it were disturbed.

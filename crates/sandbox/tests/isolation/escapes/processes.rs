@@ -1,8 +1,9 @@
 //! Other processes, the bootstrap, and pid 1.
 
-use super::{attack, beside_others, expect, expect_all};
-use crate::fixture::Node;
+use super::{ATTEMPTS, attack, beside_others, expect, expect_all, indented};
+use crate::fixture::{Node, job, with};
 use sandbox::Exit;
+use std::io::Read;
 
 #[tokio::test]
 async fn other_processes_are_invisible_and_out_of_reach() {
@@ -144,5 +145,54 @@ return "left"
 "#;
     let ran = beside_others(&node, attack(&node, body, |_| {})).await;
     assert_eq!(ran.answer(), "\"left\"");
+    node.nothing_left().await;
+}
+
+/// Says, from each of its processes, what the time is, as often as it can; first, when time is up.
+const CLOCKS: &str = r#"
+server = socket.create_connection(("127.0.0.1", 4566))
+def say(t):
+    server.send(struct.pack("<q", t))
+    while time.monotonic_ns() < t + 500_000: pass
+say(time.monotonic_ns() + context.get_remaining_time_in_millis() * 1_000_000)
+"#;
+
+#[tokio::test]
+async fn nothing_runs_on_after_the_deadline() {
+    let node = Node::start().await;
+    let bodies = [
+        ("one process", "while True: say(time.monotonic_ns())"),
+        (
+            "a thousand processes",
+            "try:\n    while os.fork(): say(time.monotonic_ns())\nexcept OSError: pass\nwhile True: say(time.monotonic_ns())",
+        ),
+    ];
+    for (name, body) in bodies {
+        let source =
+            format!("{ATTEMPTS}\ndef handler(event, context):\n{}", indented(&format!("{CLOCKS}{body}")));
+        let code = node.code(&[("app.py", &source)]);
+        let job = with(job(code.path(), "{}"), |spec| (spec.timeout_s, spec.memory_mb) = (3, 2_048));
+        let (said, heard) = std::sync::mpsc::channel();
+        let ran = node.run_with(job, move |listener| {
+            std::thread::spawn(move || {
+                listener.set_nonblocking(false).unwrap();
+                let mut times = Vec::new();
+                let _ = listener.accept().unwrap().0.read_to_end(&mut times);
+                said.send(times).unwrap();
+            });
+        });
+        let ran = ran.await;
+        assert_eq!(ran.error().error_type, "Sandbox.Timedout");
+        // With the report all who could speak are gone: what they said has an end.
+        let times = heard.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        let times: Vec<i64> =
+            times.chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap())).collect();
+        let last = times[1..].iter().max().unwrap();
+        let late = ran.report.metering.duration.as_micros() - 3_000_000;
+        println!(
+            "{name}: the last word {} us after the deadline, which was seen {late} us late",
+            (last - times[0]) / 1_000
+        );
+    }
     node.nothing_left().await;
 }
