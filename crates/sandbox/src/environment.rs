@@ -2,9 +2,13 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
-use crate::{Job, RUNTIME_API_ADDRESS};
+use crate::{Interpreter, Job, RUNTIME_API_ADDRESS};
 use model::{Language, LogFormat, REGION, Wanted};
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where programs are looked for.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
 
 /// Names whose values are the same for every function.
 const FIXED: [(&str, &str); 9] = [
@@ -15,7 +19,7 @@ const FIXED: [(&str, &str); 9] = [
     ("LAMBDA_TASK_ROOT", "/var/task"),
     ("LANG", "en_US.UTF-8"),
     ("LD_LIBRARY_PATH", "/var/task:/var/task/lib:/opt/lib"),
-    ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
+    ("PATH", PATH),
     ("TZ", ":UTC"),
 ];
 
@@ -37,6 +41,14 @@ pub(crate) fn trace_id(job: &Job) -> String {
     // The first 48 bits of the id are the milliseconds since 1970.
     let seconds = u64::from_str_radix(&id[..12], 16).unwrap_or(0) / 1_000;
     format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &id[8..], &id[16..])
+}
+
+/// Where programs are looked for by a function of a language: its own come first, as in Lambda.
+pub(crate) fn path(interpreter: &Interpreter) -> String {
+    match interpreter.executable.parent().and_then(Path::to_str) {
+        Some(own) if PATH.split(':').all(|directory| directory != own) => format!("{own}:{PATH}"),
+        _ => PATH.to_owned(),
+    }
 }
 
 /// All variables of a job, `NAME=value`: the user's, then the platform's, then those that Lambda reserves.

@@ -87,12 +87,14 @@ async fn launch(
     };
     sandbox.prepare(root, interpreter).await?;
     let kind = Kind::of(interpreter.installed.language);
+    let mut variables = (kind.environment)(interpreter);
+    variables.push(("PATH", environment::path(interpreter)));
     let mut command = (kind.command)(interpreter, &setup::runtime_dir(config, root), &job.spec).into_iter();
     Ok(Launch {
         root,
         programs: command.by_ref().take(1).collect(),
         arguments: command.collect(),
-        environment: environment::variables(job, &(kind.environment)(interpreter), now),
+        environment: environment::variables(job, &variables, now),
     })
 }
 

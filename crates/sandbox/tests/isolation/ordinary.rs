@@ -39,6 +39,7 @@ async fn the_standard_library_works() {
         "len(__import__('ssl').create_default_context().get_ca_certs()) > 0",
         "str(__import__('zoneinfo').ZoneInfo('Europe/Paris'))",
         "subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True).stdout",
+        "subprocess.run(['python3', '-c', 'import json; print(json.dumps(2))'], capture_output=True).stdout",
     ];
     let expected = [
         "8",
@@ -55,6 +56,7 @@ async fn the_standard_library_works() {
         "True",
         "Europe/Paris",
         "b'1\\n'",
+        "b'2\\n'",
     ];
     assert_eq!(try_each(&node, &things).await, expected);
 }
