@@ -1,8 +1,15 @@
 //! What passes between the server and the launcher.
 //!
-//! The control socket carries [`Setup`], answered by [`SetupAnswer`], and then one [`Start`] per job, never answered
-//! there: each job has a supervision socket of its own, on which the launcher, and at first the sandbox itself, send
-//! [`Notice`]s. Whatever the server sends on it, or its closing, ends the job.
+//! The control socket carries [`Setup`], answered by [`SetupAnswer`], and then one [`Order`] per process, never answered
+//! there: each process has a supervision socket of its own, on which the launcher, and at first the sandbox itself, send
+//! [`Notice`]s, and on which the server sends its [`Wish`]es. Its closing ends the process.
+//!
+//! # Templates
+//! A process that was started with [`Start::template`] may be asked to become a template, [`Wish::Capture`], when its
+//! runtime waits for an event. The answer is [`Notice::Captured`] or [`Notice::NotCaptured`]. From then on
+//! [`Order::Clone`] makes copies of it, each with sockets and a log of its own, as if it had been started afresh and had
+//! come that far. A template that was captured runs no more itself; one that was not may still serve one event. When its
+//! supervision socket asks for its end, or closes, no more clones are made, and it goes when the last one has.
 
 use crate::Features;
 use model::NetworkPolicy;
@@ -47,8 +54,20 @@ pub(crate) struct Root {
 /// The answer to [`Setup`]: what isolates functions, or why there can be no sandboxes.
 pub(crate) type SetupAnswer = Result<Features, String>;
 
-/// Starts one job. Its descriptors are, in this order: supervision socket, log pipe and, unless the runtime has an
+/// Makes one process. Its descriptors are, in this order: supervision socket, log pipe and, unless the runtime has an
 /// API, event channel.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// Starts it from its program.
+    Start(Start),
+    /// Copies a template.
+    Clone {
+        /// The [`Start::template`] that it was started with.
+        template: u64,
+    },
+}
+
+/// How a process starts from its program.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     /// Which of [`Setup::roots`].
@@ -69,6 +88,8 @@ pub(crate) struct Start {
     pub(crate) ephemeral_storage: u64,
     /// What it can reach.
     pub(crate) network: NetworkPolicy,
+    /// It may become a template, under this number, which is never used again.
+    pub(crate) template: Option<u64>,
 }
 
 /// What the server hears of one job.
@@ -90,6 +111,13 @@ pub(crate) enum Notice {
     },
     /// The runtime's process has ended on its own, or a signal ended it.
     Ended(Ending),
+    /// The process is a template now.
+    Captured,
+    /// The process cannot be a template; it goes on as it was.
+    NotCaptured {
+        /// Why not, in words for the function's owner: `it has a connection to 10.0.0.7:5432`.
+        reason: String,
+    },
     /// The sandbox could not be made.
     Failed {
         /// What was being done.
@@ -101,13 +129,15 @@ pub(crate) enum Notice {
     Spent(Usage),
 }
 
-/// What the server sends on the supervision socket: end the job, and account for it then.
+/// What the server sends on the supervision socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Account {
-    /// At once: what it has used by now counts.
-    Now,
-    /// When its last process is gone.
-    WhenGone,
+pub(crate) enum Wish {
+    /// Become a template.
+    Capture,
+    /// End, and account at once: what it has used by now counts.
+    EndNow,
+    /// End, and account when the last process is gone.
+    End,
 }
 
 /// How a process ended.

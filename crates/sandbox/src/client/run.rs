@@ -8,7 +8,7 @@ use super::runtime_api::RuntimeApi;
 use super::setup;
 use super::supervision::{Supervision, submit};
 use super::verdict::{End, error_text, judge};
-use crate::control::{self, Account, Ending, Notice, Start, Usage};
+use crate::control::{self, Ending, Notice, Order, Start, Usage, Wish};
 use crate::network::{Link, Outside};
 use crate::runtimes::Kind;
 use crate::{Error, Hooks, Interpreter, Job, Report, environment};
@@ -118,19 +118,21 @@ pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Re
         memory: u64::from(job.spec.memory_mb) * MB as u64,
         ephemeral_storage: u64::from(job.spec.ephemeral_storage_mb) * MB as u64,
         network,
+        template: None,
     };
+    let runtime_api = start.runtime_api;
 
     let (supervision, their_supervision) = Supervision::pair()?;
     let (their_log, printed) = pipe::pipe()?;
     let mut theirs = vec![their_supervision, their_log.into_blocking_fd()?];
-    let runtime = if start.runtime_api {
+    let runtime = if runtime_api {
         Runtime::Api(RuntimeApi::new(job.request_id.to_string()))
     } else {
         let (channel, their_channel) = Channel::pair()?;
         theirs.push(their_channel);
         Runtime::Channel(channel)
     };
-    submit(&sandbox.control, &control::encode(&start), &theirs).await?;
+    submit(&sandbox.control, &control::encode(&Order::Start(start)), &theirs).await?;
     drop(theirs);
 
     let mut run = Run {
@@ -206,6 +208,7 @@ impl Run<'_> {
                 }
                 Ok(None)
             }
+            Notice::Captured | Notice::NotCaptured { .. } => Ok(None), // nobody has asked
             Notice::Failed { step, reason } => Err(Error::Setup { step, reason }),
             Notice::NotStarted { program, errno } if self.runtime.is_custom() => {
                 Ok(Some(End::NotStarted(program, errno)))
@@ -282,7 +285,7 @@ impl Run<'_> {
     async fn conclude(mut self, end: End) -> Result<Report, Error> {
         let ended = Instant::now();
         let answered = matches!(end, End::Answered(_) | End::Raised(_) | End::TooLarge);
-        self.supervision.end(if answered { Account::Now } else { Account::WhenGone });
+        self.supervision.wish(if answered { Wish::EndNow } else { Wish::End });
         self.drain();
         let usage = match self.spent {
             Some(usage) => usage,

@@ -1,7 +1,7 @@
 //! The supervision socket of one job, seen from the server.
 
 use crate::Error;
-use crate::control::{self, Account, MESSAGE, Notice};
+use crate::control::{self, MESSAGE, Notice, Wish};
 use crate::sys::socket;
 use nix::sys::socket::MsgFlags;
 use std::io;
@@ -42,10 +42,10 @@ impl Supervision {
         }
     }
 
-    /// Tells the launcher to end the job and account for it: at once, or when everything in the sandbox is gone.
-    pub(super) fn end(&self, account: Account) {
-        // If it cannot be told, it is gone, and the wait for the account will say so.
-        let _ = socket::send(self.socket.get_ref(), &control::encode(&account), &[], MsgFlags::MSG_DONTWAIT);
+    /// Tells the launcher what is to become of the process.
+    pub(super) fn wish(&self, wish: Wish) {
+        // If it cannot be told, it is gone, and the wait for its answer will say so.
+        let _ = socket::send(self.socket.get_ref(), &control::encode(&wish), &[], MsgFlags::MSG_DONTWAIT);
     }
 }
 

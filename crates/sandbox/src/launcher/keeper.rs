@@ -6,7 +6,7 @@ use super::namespace::SLOTS;
 use super::root;
 use super::sitter::{self, Ground};
 use super::slot::Slot;
-use crate::control::{self, Account, Notice, Root, Start};
+use crate::control::{self, Notice, Order, Root, Wish};
 use crate::sys::{process, socket};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{Signal, kill};
@@ -197,7 +197,10 @@ impl Keeper {
     }
 
     fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
-        let start: Start = control::decode(message).ok_or(io::ErrorKind::InvalidData)?;
+        let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData)? {
+            Order::Start(start) => start,
+            Order::Clone { template } => return Err(io::Error::other(format!("no template {template}"))),
+        };
         let root = self.roots.get(start.root).ok_or(io::ErrorKind::NotFound)?;
         if !self.built.contains(&start.root) {
             root::build(&self.ground.run_dir, start.root, root)?;
@@ -256,11 +259,19 @@ impl Keeper {
     fn unwanted(&mut self, number: u64, buffer: &mut [u8]) {
         let Some(slot) = self.slots.get_mut(&number) else { return };
         let Some(supervision) = &slot.supervision else { return };
-        let _ = self.epoll.delete(supervision);
         let length =
             socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
-        let now = control::decode(&buffer[..length]) == Some(Account::Now);
-        slot.end(now);
+        match control::decode(&buffer[..length]) {
+            Some(Wish::Capture) => {
+                let reason = "templates are not made yet".to_owned();
+                slot.tell(&Notice::NotCaptured { reason });
+                return;
+            }
+            wish => slot.end(wish == Some(Wish::EndNow)),
+        }
+        if let Some(supervision) = &slot.supervision {
+            let _ = self.epoll.delete(supervision);
+        }
     }
 
     /// A version 1 group has reached its limit. The kernel kills one process of it; the others must go too.

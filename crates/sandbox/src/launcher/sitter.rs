@@ -11,7 +11,7 @@ use super::namespace::Identity;
 use super::network;
 use super::root;
 use super::seccomp::Filters;
-use crate::control::{self, MESSAGE, Notice, Start};
+use crate::control::{self, MESSAGE, Notice, Order, Start};
 use crate::sys::mounts::{self, NO_DEV, NO_SUID, READ_ONLY};
 use crate::sys::{process, socket};
 use model::NetworkPolicy;
@@ -79,7 +79,7 @@ pub(super) fn sit(ground: &Ground, group: &Group, slot: u32, orders: &OwnedFd) {
     let mut descriptors = descriptors.into_iter();
     let (Some(supervision), Some(log)) = (descriptors.next(), descriptors.next()) else { return };
     let channel = descriptors.next();
-    let Some(start) = control::decode::<Start>(&buffer[..length]) else { return };
+    let Some(Order::Start(start)) = control::decode(&buffer[..length]) else { return };
     // The runtime's fixed descriptors must not fall on this one, which speaks of their failures.
     let Ok(supervision) = process::lift(&supervision) else { return };
     // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.

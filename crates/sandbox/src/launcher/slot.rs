@@ -91,10 +91,15 @@ impl Slot {
 
     /// Tells the server, once, what the job has cost.
     pub(super) fn account(&mut self, usage: Usage) {
-        if let (Some(supervision), false) = (&self.supervision, self.accounted) {
-            let notice = control::encode(&Notice::Spent(usage));
-            let _ = socket::send(supervision, &notice, &[], MsgFlags::MSG_DONTWAIT);
-            self.accounted = true;
+        if !std::mem::replace(&mut self.accounted, true) {
+            self.tell(&Notice::Spent(usage));
+        }
+    }
+
+    /// Tells the server something, if it listens.
+    pub(super) fn tell(&self, notice: &Notice) {
+        if let Some(supervision) = &self.supervision {
+            let _ = socket::send(supervision, &control::encode(notice), &[], MsgFlags::MSG_DONTWAIT);
         }
     }
 }
