@@ -71,7 +71,7 @@ fn empty(directory: PathBuf) -> io::Result<PathBuf> {
 
 impl Sandbox {
     /// Prepares an interpreter's runtime if this is its first event.
-    pub(super) async fn prepare(&self, index: usize, interpreter: &Interpreter) -> Result<(), Error> {
+    pub(super) async fn prepare_runtime(&self, index: usize, interpreter: &Interpreter) -> Result<(), Error> {
         let Some(prepared) = self.prepared.get(index) else { return Ok(()) };
         let work = || async {
             let (interpreter, directory) = (interpreter.clone(), runtime_dir(&self.config, index));

@@ -3,7 +3,7 @@
 use super::cgroup::Tree;
 use super::limits::CpuShare;
 use crate::control::Usage;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -124,6 +124,16 @@ impl Group {
     /// Whether [`Group::usage`] is complete.
     pub(super) fn meters(&self) -> bool {
         self.part(Controller::Memory).is_some() && self.part(Controller::Cpuacct).is_some()
+    }
+
+    /// Files that tell what the tree of processes has used so far: the most memory, and processor time.
+    pub(super) fn gauges(&self) -> io::Result<[File; 2]> {
+        let open = |controller, of_v1, of_v2| {
+            let part = self.part(controller).ok_or(io::ErrorKind::NotFound)?;
+            File::open(part.dir.join(if part.version == 2 { of_v2 } else { of_v1 }))
+        };
+        let memory = open(Controller::Memory, "memory.max_usage_in_bytes", "memory.peak")?;
+        Ok([memory, open(Controller::Cpuacct, "cpuacct.usage", "cpu.stat")?])
     }
 
     /// What the tree of processes has used so far; zero where there is no controller.

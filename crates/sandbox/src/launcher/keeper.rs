@@ -243,6 +243,7 @@ impl Keeper {
         if slot.unwanted {
             slot.kill();
         }
+        slot.give_gauges();
         // The socket stays open: pid 1 looks at it to see whether the launcher lives.
         let _ = self.epoll.delete(&slot.orders);
         let Some(slot) = self.slots.get(&number) else { return Ok(()) };

@@ -93,6 +93,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         proc,
         seccomp,
         landlock: landlock::version(),
+        templates: Err("they are not made yet".to_owned()),
         internet: probe::internet(),
     };
     let ground = Ground {

@@ -7,7 +7,7 @@ use crate::sys::{process, socket};
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use nix::unistd::Pid;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// One sandbox, or a sitter that may become one.
 #[derive(Debug)]
@@ -94,6 +94,13 @@ impl Slot {
         if !std::mem::replace(&mut self.accounted, true) {
             self.tell(&Notice::Spent(usage));
         }
+    }
+
+    /// Gives the server the files that tell what the sandbox uses, if there are such.
+    pub(super) fn give_gauges(&self) {
+        let (Some(supervision), Ok(gauges)) = (&self.supervision, self.group.gauges()) else { return };
+        let raw = gauges.each_ref().map(AsRawFd::as_raw_fd);
+        let _ = socket::send(supervision, &control::encode(&Notice::Gauges), &raw, MsgFlags::MSG_DONTWAIT);
     }
 
     /// Tells the server something, if it listens.
