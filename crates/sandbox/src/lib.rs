@@ -22,7 +22,7 @@ mod runtimes;
 #[allow(unsafe_code)]
 mod sys;
 
-pub use client::{Captured, Config, Prepared, Sandbox, Template};
+pub use client::{Captured, Config, Original, Prepared, Sandbox, Template};
 pub use error::Error;
 pub use features::{Enforcement, Features};
 pub use interpreters::{Choice, Interpreter, Interpreters};

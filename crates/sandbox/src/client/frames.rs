@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_copy_is_told_its_variables() {
         let frame = resume(&BTreeMap::from([("A", "1".to_owned())])).unwrap();
-        assert_eq!(frame, &b"C\0\0\0\x1b{\"environment\":{\"A\":\"1\"}}"[..]);
+        assert_eq!(frame, &b"C\0\0\0\x19{\"environment\":{\"A\":\"1\"}}"[..]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod template;
 mod verdict;
 
 pub use prepared::Prepared;
-pub use template::{Captured, Template};
+pub use template::{Captured, Original, Template};
 
 use crate::network::Outside;
 use crate::{Error, Features, Function, Hooks, Interpreters, Job, Launcher, Network, Platform, Report};
@@ -134,15 +134,15 @@ impl Sandbox {
         template::make(self, function, platform).await
     }
 
-    /// Copies `template` into a sandbox of its own; or says why the copy is not ready for an event.
+    /// Copies a template into a sandbox of its own; or says why the copy is not ready for an event.
     ///
     /// # Errors
     /// The platform's own faults, and that the template is gone.
     pub async fn clone_of(
         &self,
-        template: &Template,
+        original: &Original,
         platform: Platform,
     ) -> Result<Result<Prepared, String>, Error> {
-        template::copy(self, template, platform).await
+        template::copy(self, original, platform).await
     }
 }

@@ -13,6 +13,7 @@ use model::limits::{CAPTURE, RESTORE};
 use model::StartKind;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
@@ -22,16 +23,23 @@ use tokio::time::Instant;
 /// While it is held, [`Template::poll_wait`] must be called: it may die.
 pub struct Template {
     process: Process,
+    original: Arc<Original>,
+    memory: Option<u64>,
+}
+
+/// What is copied, as one who makes copies has to know it.
+#[derive(Debug)]
+pub struct Original {
     number: u64,
     function: Function,
+    /// Copies are spoken to through the Runtime API.
+    custom: bool,
     warning: Option<String>,
-    memory: Option<u64>,
 }
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Template { number, function, .. } = self;
-        f.debug_struct("Template").field("number", number).field("function", &function.spec.arn).finish_non_exhaustive()
+        f.debug_struct("Template").field("original", &self.original).finish_non_exhaustive()
     }
 }
 
@@ -81,9 +89,9 @@ pub(super) async fn make(sandbox: &Sandbox, function: &Function, platform: Platf
     let reason = match process.next(Instant::now() + CAPTURE).await? {
         Happening::Captured => {
             let memory = process.used().map(|used| used.peak_memory);
-            let function = function.clone();
-            let template = Template { process, number, function, warning, memory };
-            return Ok(Captured::Template(Box::new(template)));
+            let (function, custom) = (function.clone(), process.runtime.is_custom());
+            let original = Arc::new(Original { number, function, custom, warning });
+            return Ok(Captured::Template(Box::new(Template { process, original, memory })));
         }
         Happening::NotCaptured(reason) => reason,
         Happening::Ended(super::verdict::End::TimedOut) => {
@@ -96,19 +104,19 @@ pub(super) async fn make(sandbox: &Sandbox, function: &Function, platform: Platf
     Ok(Captured::Refused { reason, process })
 }
 
-/// Copies `template`, and waits until the copy is ready for an event.
+/// Copies what was captured, and waits until the copy is ready for an event.
 pub(super) async fn copy(
     sandbox: &Sandbox,
-    template: &Template,
+    original: &Original,
     platform: Platform,
 ) -> Result<Result<Prepared, String>, Error> {
-    let order = Order::Clone { template: template.number };
-    let custom = template.process.runtime.is_custom();
-    let mut process = launch::order(sandbox, &order, custom, platform).await?;
-    let spec = &template.function.spec;
+    let Original { number, function, custom, warning } = original;
+    let order = Order::Clone { template: *number };
+    let mut process = launch::order(sandbox, &order, *custom, platform).await?;
+    let spec = &function.spec;
     let stream = environment::log_stream(spec, process.lines.now());
     let resumed = resume(&mut process, BTreeMap::from([(environment::LOG_STREAM, stream)]), true).await?;
-    Ok(resumed.map(|()| Prepared::new(process, &template.function, StartKind::Clone, template.warning.clone())))
+    Ok(resumed.map(|()| Prepared::new(process, function, StartKind::Clone, warning.clone())))
 }
 
 /// Lets a process go on that was captured or copied, until it is ready for an event. Where the runtime has no word for
@@ -126,6 +134,11 @@ async fn resume(
 }
 
 impl Template {
+    /// What [`Sandbox::clone_of`] copies.
+    pub fn original(&self) -> Arc<Original> {
+        Arc::clone(&self.original)
+    }
+
     /// Looks after the template; ready, with the reason, when it can be copied no more.
     pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         self.process.poll_wait(cx)
