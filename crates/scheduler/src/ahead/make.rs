@@ -164,12 +164,12 @@ fn note(ahead: &Ahead, text: String) -> Line {
 
 /// The memory that is not this function's to take: what others hold that were used lately.
 pub(super) fn taken(table: &Table, arn: &FunctionArn, now: Instant) -> u64 {
-    const LATELY: Duration = Duration::from_secs(10);
+    const LATELY: Duration = Duration::from_secs(1);
     let others = table.pools.iter().filter(|(other, _)| *other != arn).map(|(_, pool)| pool.holding(now));
     others.filter(|holding| now.saturating_duration_since(holding.used) < LATELY).map(|holding| holding.memory).sum()
 }
 
-/// One that is being made. However its making ends, there is room for the next one.
+/// One that is being made. However its making ends, there is room for the next one: its task may also be cut off.
 struct Making {
     ahead: Ahead,
     arn: FunctionArn,
@@ -196,12 +196,11 @@ impl Drop for Making {
                 pool.failed(now, "the platform failed".to_owned());
             }
         }
-        self.ahead.feed(&mut table, &self.arn, now);
     }
 }
 
 async fn make(making: Making, work: Work, spec: Arc<FunctionSpec>) {
-    let (ahead, began) = (&making.ahead, Instant::now());
+    let (ahead, arn, began) = (making.ahead.clone(), making.arn.clone(), Instant::now());
     let (function, platform) = (ahead.function(&spec), ahead.platform(&spec));
     let runner = &ahead.0.runner;
     match work {
@@ -220,6 +219,8 @@ async fn make(making: Making, work: Work, spec: Arc<FunctionSpec>) {
             ahead.take_in(&making, began.elapsed(), made);
         }
     }
+    drop(making);
+    ahead.feed(&mut ahead.table(), &arn, Instant::now());
 }
 
 /// What a fault of the platform's means for the function; the log of the server has the rest. An event meets the same

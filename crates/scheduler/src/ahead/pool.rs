@@ -21,6 +21,9 @@ const REFILL: Duration = Duration::from_millis(20);
 /// How long nothing is tried after a failure; twice that after the next one, and so on.
 const REST: Duration = Duration::from_secs(1);
 
+/// What a process that waits is taken to hold at the most, in bytes, before one was measured.
+const EACH: u64 = 32 * MB as u64;
+
 /// The longest rest.
 const REST_MOST: Duration = Duration::from_secs(5 * 60);
 
@@ -85,7 +88,7 @@ impl Pool {
             refill: REFILL,
             failures: 0,
             rest_until: None,
-            each: u64::from(spec.memory_mb) * MB as u64,
+            each: (u64::from(spec.memory_mb) * MB as u64).min(EACH),
         }
     }
 
