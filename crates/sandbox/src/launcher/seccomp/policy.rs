@@ -45,8 +45,8 @@ const OF_A_PROCESS: [i64; 5] = [
 /// Calls whose first argument says what the second names, and its values for a process and for a process group; all
 /// processes of a user include pid 1.
 const OF_A_PROCESS_OR_GROUP: [(i64, u32, u32); 2] = [
-    (libc::SYS_setpriority, libc::PRIO_PROCESS as u32, libc::PRIO_PGRP as u32),
-    (libc::SYS_ioprio_set, 1, 2), // IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP
+    (libc::SYS_setpriority, 0, 1), // PRIO_PROCESS, PRIO_PGRP
+    (libc::SYS_ioprio_set, 1, 2),  // IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP
 ];
 
 /// Execution domains that Docker permits: Linux, with or without short inodes or 32-bit names, and the query.
