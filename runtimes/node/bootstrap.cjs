@@ -555,19 +555,18 @@ const awslambda = {
  * nothing to change it by. This one is xoshiro128** of Blackman and Vigna; it returns what gives it a new state.
  */
 function replaceRandom() {
-  const own = Math.random;
-  let [a, b, c, d] = [own, own, own, own].map((random) => (random() * 2 ** 32) | 0);
+  const { imul } = Math;
+  const state = Int32Array.from({ length: 4 }, () => Math.random() * 2 ** 32);
   const next = () => {
-    const word = Math.imul(b, 5);
-    const result = Math.imul((word << 7) | (word >>> 25), 9);
-    const shifted = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= shifted;
-    d = (d << 11) | (d >>> 21);
-    return result;
+    const b = state[1];
+    const c = state[2] ^ state[0];
+    const d = state[3] ^ b;
+    const word = imul(b, 5);
+    state[0] ^= d;
+    state[1] = b ^ c;
+    state[2] = c ^ (b << 9);
+    state[3] = (d << 11) | (d >>> 21);
+    return imul((word << 7) | (word >>> 25), 9);
   };
   const replacement = {
     random() {
@@ -575,7 +574,7 @@ function replaceRandom() {
     },
   };
   Math.random = replacement.random;
-  return (words) => ([a, b, c, d] = words);
+  return (words) => state.set(words);
 }
 
 const seedRandom = replaceRandom();
@@ -589,18 +588,35 @@ function entropy() {
   return words;
 }
 
-/** `crypto`, if it is loaded when copies are made. */
-let crypto;
-
-/**
- * Gives every generator a state that no other copy has. OpenSSL's own does it by itself when the process has another
- * id, but what Node has taken from it beforehand, for 128 UUIDs and 1024 numbers, must go.
- */
+/** Gives this process what no other copy has. OpenSSL does so by itself: it sees that the process has another id. */
 function reseed() {
   seedRandom(entropy());
-  if (!crypto) return;
-  for (let i = 0; i < 128; i++) crypto.randomUUID();
-  for (let i = 0; i < 1024; i++) crypto.randomInt(2);
+  try {
+    Object.defineProperty(process, "pid", { value: Number(readlinkSync("/proc/self")) });
+  } catch {
+    // there is no /proc, or the function has made it constant
+  }
+}
+
+/** How many values Node takes from OpenSSL at a time, and keeps: copies would have the same. */
+const KEPT = { randomUUID: 128, randomInt: 1024 };
+
+/** Uses up what Node keeps, so that each copy takes its own. It can be seen when Node takes more. */
+function useUpWhatIsKept(crypto) {
+  let taken;
+  const init = (_id, type) => (taken ||= type === "RANDOMBYTESREQUEST");
+  const watch = require("async_hooks").createHook({ init });
+  const draws = { randomUUID: () => crypto.randomUUID(), randomInt: () => crypto.randomInt(2) };
+  for (const [name, draw] of Object.entries(draws)) {
+    taken = false;
+    watch.enable();
+    for (let drawn = 0; !taken; drawn++) {
+      if (drawn > KEPT[name]) throw new Fault("Runtime.NotCopied", `this Node.js keeps more of ${name} than known`);
+      draw();
+    }
+    watch.disable();
+    for (let drawn = 1; drawn < KEPT[name]; drawn++) draw();
+  }
 }
 
 /** Runs what every event runs: code is compiled when it first runs, in memory that copies share. */
@@ -614,14 +630,19 @@ async function rehearse(handler) {
   const failing = () => {
     throw new Fault("Rehearsal", "");
   };
-  for (let i = 0; i < 20; i++) {
+  const quietly = (call, ...given) => {
+    rehearsing = true;
+    call(...given);
+    rehearsing = false;
+  };
+  for (let i = 0; i < 10; i++) {
     for (const part of [answering, failing]) {
-      await new Promise((resolve) => {
-        rehearsing = true;
-        handle(part, { end: resolve }, body);
-        rehearsing = false;
+      const [kind, said] = await new Promise((resolve) => {
+        quietly(handle, part, { end: (...last) => resolve(last) }, body);
       });
+      quietly(send, kind, said);
     }
+    takeOver({});
   }
   requestId = undefined;
   delete process.env._X_AMZN_TRACE_ID;
@@ -630,18 +651,20 @@ async function rehearse(handler) {
 /** Comes before copies are made, however many. */
 async function getReadyToBeCopied(handler) {
   for (const hook of hooks.beforeSnapshot) await hook();
-  if (process.moduleLoadList.some((module) => module.includes("crypto"))) crypto = require("crypto");
-  reseed(); // what cannot be reseeded must not be copied
   await rehearse(handler);
+  if (process.moduleLoadList.some((module) => module.includes("crypto"))) useUpWhatIsKept(require("crypto"));
   collectGarbage?.();
+}
+
+/** Makes the process one of its own. */
+function takeOver(environment) {
+  for (const [name, value] of Object.entries(environment)) process.env[name] = value;
+  reseed();
 }
 
 /** Comes first in every copy. */
 async function becomeCopy(body) {
-  const { environment } = JSON.parse(body.toString());
-  for (const [name, value] of Object.entries(environment)) process.env[name] = value;
-  Object.defineProperty(process, "pid", { value: Number(readlinkSync("/proc/self")) });
-  reseed();
+  takeOver(JSON.parse(body.toString()).environment);
   for (const hook of hooks.afterRestore) await hook();
 }
 

@@ -100,11 +100,14 @@ class Scanning:
     memo = {}
 
 
+SCAN = make_scanner(Scanning)
+
+
 def loads(text):
     """The same as `json.loads`."""
     try:
         bare = text.strip(" \t\n\r")
-        value, end = make_scanner(Scanning)(bare, 0)
+        value, end = SCAN(bare, 0)
         if end == len(bare):
             return value
     except Exception:
