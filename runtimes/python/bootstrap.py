@@ -515,44 +515,57 @@ def hooks(name):
     return getattr(module, f"get_{name}")() if module else []
 
 
-GENERATORS = []  # the generators of random numbers that exist
+RESEEDERS = []  # what gives each generator of random numbers a new state
 
 
 def find_generators():
     """Finds every generator of random numbers that is not the system's, wherever the function keeps it."""
     import gc
 
-    kinds = []
-    if "random" in sys.modules:
-        kinds.append(sys.modules["random"].Random)
-    if "numpy.random" in sys.modules:
-        kinds += [sys.modules["numpy.random"].RandomState, sys.modules["numpy.random"].BitGenerator]
-    kinds = tuple(kinds)
-    # The type, not `__class__`: a proxy would run code of the function.
-    GENERATORS[:] = [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)] if kinds else []
+    def find(kind):
+        # The type, not `__class__`: a proxy would run code of the function.
+        return [thing for thing in objects if issubclass(type(thing), kind)]
+
+    RESEEDERS.clear()
+    python, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
+    objects = gc.get_objects() if python or numpy else []
+    if python:
+        found = [thing for thing in find(python.Random) if not isinstance(thing, python.SystemRandom)]
+        RESEEDERS.extend(partial(python.Random.seed, generator) for generator in found)
+    if numpy:
+        legacy = [state for state in find(numpy.RandomState) if type(state._bit_generator) is numpy.MT19937]
+        done = {id(state._bit_generator) for state in legacy}
+        RESEEDERS.extend(state.seed for state in legacy)
+        RESEEDERS.extend(partial(renew, bits) for bits in find(numpy.BitGenerator) if id(bits) not in done)
+        RESEEDERS.extend(partial(forget, state) for state in find(numpy.RandomState) if state not in legacy)
+
+
+def partial(function, argument):
+    """A function without its argument; `functools` is not loaded."""
+    return lambda: function(argument)
+
+
+def renew(bits):
+    """Gives a bit generator of numpy the state of a new one."""
+    bits.state = type(bits)().state
+
+
+def forget(state):
+    """Lets a generator of numpy forget the second number of a pair that it has drawn."""
+    kept = state.get_state(legacy=False)
+    state.set_state({**kept, "has_gauss": 0})
 
 
 def reseed():
-    """Gives every generator a state that no other copy has. `os.urandom` and what rests on it has none."""
-    python = sys.modules.get("random")
-    numpy = sys.modules.get("numpy.random")
-    for generator in GENERATORS:
-        if python and isinstance(generator, python.Random):
-            python.Random.seed(generator)
-        elif isinstance(generator, numpy.RandomState):
-            state = generator.get_state(legacy=False)
-            state["has_gauss"] = 0
-            generator.set_state(state)  # half of a pair of normal numbers is not kept
-        else:
-            generator.state = type(generator)().state
+    """Gives every generator a state that no other copy has. `os.urandom` has none, and OpenSSL draws from the system
+    again when it sees that the process has another id."""
+    for reseeder in RESEEDERS:
+        reseeder()
     uuid = sys.modules.get("uuid")
     if uuid:
         # The library below `uuid1` keeps a sequence that nothing resets: do without it.
         uuid._generate_time_safe = uuid._UuidCreate = uuid._last_timestamp = None
         uuid._node = int.from_bytes(posix.urandom(6), "big") | 1 << 40
-    ssl = sys.modules.get("_ssl")
-    if ssl:
-        ssl.RAND_add(posix.urandom(32), 32.0)
 
 
 def rehearse():
