@@ -4,6 +4,7 @@ pub(crate) mod landlock;
 pub(crate) mod mounts;
 pub(crate) mod network;
 pub(crate) mod process;
+pub(crate) mod seccomp;
 pub(crate) mod socket;
 
 use std::io;
