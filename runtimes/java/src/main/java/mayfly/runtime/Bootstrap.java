@@ -1,11 +1,13 @@
 package mayfly.runtime;
 
 import com.amazonaws.services.lambda.runtime.LambdaRuntime;
+import java.io.IOError;
 import java.io.IOException;
 import java.lang.reflect.Field;
+import mayfly.crac.Core;
 
 /**
- * Loads a function, hands it one event, sends its answer back.
+ * Loads a function, hands it one event after the other, sends its answers back. Between events it may be copied.
  *
  * <p>Runs on Java 11 and later inside a sandbox. Every class that it loads, every start pays for: no lambdas, no
  * regular expressions, no formats on the way to the handler, and Jackson only for handlers whose types need it.
@@ -33,25 +35,59 @@ public final class Bootstrap {
         Handler handler;
         try {
             provide(log);
+            System.setProperty(Core.PROPERTY, Core.class.getPackageName());
             TaskLoader loader = new TaskLoader();
             Thread.currentThread().setContextClassLoader(loader);
             handler = Handlers.load(variable("_HANDLER"), loader);
         } catch (Throwable error) {
             report(channel, 'I', log, error);
+            channel.waitForTheEnd();
             return;
         }
         channel.send('R');
+        while (serve(channel.receive(), handler, channel, log)) {
+            continue;
+        }
+    }
 
-        Event event = channel.receive();
+    /** Does what a frame asks for; whether another one may come. */
+    private static boolean serve(Channel.Frame frame, Handler handler, Channel channel, Log log) throws IOException {
+        switch (frame.kind) {
+            case 'V':
+                return answer(new Event(frame.body), handler, channel, log);
+            case 'S':
+            case 'C':
+                try {
+                    if (frame.kind == 'S') {
+                        Snapshot.before();
+                    } else {
+                        Snapshot.after(frame.body);
+                    }
+                } catch (Throwable error) {
+                    report(channel, 'I', log, error);
+                    channel.waitForTheEnd();
+                    return false;
+                }
+                channel.send(frame.kind == 'S' ? 'S' : 'R');
+                return true;
+            default:
+                throw new IOException("a frame of an unknown kind");
+        }
+    }
+
+    /** Has an event handled; whether the process is good for another one. */
+    private static boolean answer(Event event, Handler handler, Channel channel, Log log) throws IOException {
         Answer answer = new Answer();
         try {
             handler.handle(event.payload, answer, prepare(event, log));
         } catch (Throwable error) {
             report(channel, 'E', log, error);
-            return;
+            // As in AWS's runtime: after these, nobody knows what still holds.
+            return !(error instanceof VirtualMachineError || error instanceof IOError);
         }
         channel.send('A', answer.buffer(), answer.size());
-        channel.waitForTheEnd();
+        Thread.interrupted();
+        return true;
     }
 
     /** Makes the log known where AWS's libraries for logging look for it. */
@@ -65,13 +101,15 @@ public final class Bootstrap {
     private static EventContext prepare(Event event, Log log) {
         if (event.traceId != null) {
             System.setProperty("com.amazonaws.xray.traceHeader", event.traceId);
+        } else {
+            System.clearProperty("com.amazonaws.xray.traceHeader");
         }
         log.speaksOf(event.requestId);
         Log4j.speaksOf(event.requestId);
         return new EventContext(event, log);
     }
 
-    /** Logs an error, sends its document, and waits for the end. */
+    /** Logs an error and sends its document. */
     private static void report(Channel channel, char kind, Log log, Throwable error) throws IOException {
         byte[] document;
         try {
@@ -83,7 +121,6 @@ public final class Bootstrap {
             document = Failure.bare(error);
         }
         channel.send(kind, document, document.length);
-        channel.waitForTheEnd();
     }
 
     /** A variable of the environment; empty if it is not set. */
