@@ -33,10 +33,11 @@ public final class Bootstrap {
 
     private static void live(Channel channel, Log log) throws Throwable {
         Handler handler;
+        TaskLoader loader;
         try {
             provide(log);
             System.setProperty(Core.PROPERTY, Core.class.getPackageName());
-            TaskLoader loader = new TaskLoader();
+            loader = new TaskLoader();
             Thread.currentThread().setContextClassLoader(loader);
             handler = Handlers.load(variable("_HANDLER"), loader);
         } catch (Throwable error) {
@@ -45,33 +46,30 @@ public final class Bootstrap {
             return;
         }
         channel.send('R');
-        while (serve(channel.receive(), handler, channel, log)) {
-            continue;
-        }
-    }
-
-    /** Does what a frame asks for; whether another one may come. */
-    private static boolean serve(Channel.Frame frame, Handler handler, Channel channel, Log log) throws IOException {
-        switch (frame.kind) {
-            case 'V':
-                return answer(new Event(frame.body), handler, channel, log);
-            case 'S':
-            case 'C':
-                try {
-                    if (frame.kind == 'S') {
-                        Snapshot.before();
-                    } else {
-                        Snapshot.after(frame.body);
-                    }
-                } catch (Throwable error) {
-                    report(channel, 'I', log, error);
-                    channel.waitForTheEnd();
-                    return false;
+        Snapshot snapshot = null;
+        while (true) {
+            Channel.Frame frame = channel.receive();
+            if (frame.kind == 'V') {
+                if (!answer(new Event(frame.body), handler, channel, log)) {
+                    return;
                 }
-                channel.send(frame.kind == 'S' ? 'S' : 'R');
-                return true;
-            default:
-                throw new IOException("a frame of an unknown kind");
+                continue;
+            }
+            try {
+                if (frame.kind == 'S') {
+                    snapshot = new Snapshot(handler, loader, log);
+                    snapshot.before();
+                } else if (frame.kind == 'C' && snapshot != null) {
+                    snapshot.after(frame.body);
+                } else {
+                    throw new IOException("a frame that was not expected");
+                }
+            } catch (Throwable error) {
+                report(channel, 'I', log, error);
+                channel.waitForTheEnd();
+                return;
+            }
+            channel.send(frame.kind == 'S' ? 'S' : 'R');
         }
     }
 
