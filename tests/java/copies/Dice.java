@@ -39,6 +39,7 @@ public class Dice {
         Random captured = new Loaded();
         deep.put("deep", Arrays.asList(() -> captured));
         Math.random();
+        Constants.CONSTANT.nextInt();
         Collections.shuffle(new ArrayList<>(List.of(1, 2)));
         other(LOCAL::get);
         other(ThreadLocalRandom::current);

@@ -26,10 +26,10 @@ final class Fields {
         }
     }
 
-    /** A class that this JVM may have; null if it has none of that name. */
+    /** A class of the JDK that this JVM may have; null if it has none of that name. */
     static Class<?> type(String name) {
         try {
-            return Class.forName(name, false, null);
+            return Class.forName(name, false, ClassLoader.getSystemClassLoader());
         } catch (ClassNotFoundException | LinkageError absent) {
             return null;
         }
