@@ -16,15 +16,18 @@ from pathlib import Path
 from mayfly_process import ROOT
 
 JAR = ROOT / "runtimes/java/target/bootstrap.jar"
-OPTIONS = re.compile(r'\("[^"]+", "(-[^"]+)"\)')
-
-# What java.rs adds for newer versions.
-NEWER = ("--sun-misc-unsafe-memory-access=allow",)
+OPTION = re.compile(r'\("[^"]+", (?:ALL|(\d+)\.\.=(\d+|u32::MAX)), "(-[^"]+)"\)')
 
 
-def options():
-    """The options that every function starts with."""
-    return OPTIONS.findall((ROOT / "crates/sandbox/src/runtimes/java.rs").read_text("utf-8"))
+def options(version):
+    """The options with which every function starts on that version of Java."""
+    text = (ROOT / "crates/sandbox/src/runtimes/java.rs").read_text("utf-8")
+    found = OPTION.findall(text)
+    assert len(found) > 10
+    return [
+        option for first, last, option in found
+        if int(first or 0) <= version and (not last.isdigit() or version <= int(last))
+    ]
 
 
 class Jvm:
@@ -39,7 +42,7 @@ class Jvm:
             "_HANDLER": handler, "LAMBDA_TASK_ROOT": str(package), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "AWS_LAMBDA_LOG_STREAM_NAME": "of the template",
         }
-        command = [shutil.which(java), *options(), *(NEWER if version >= 23 else ()), *more, "-Xmx436m", "-cp", str(JAR), "mayfly.runtime.Bootstrap"]
+        command = [shutil.which(java), *options(version), *more, "-Xmx436m", "-cp", str(JAR), "mayfly.runtime.Bootstrap"]
         with theirs:
             self.process = subprocess.Popen(
                 ["bash", "-c", f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$@"', "bash", *command],
