@@ -137,6 +137,8 @@ pub(crate) enum Notice {
 pub(crate) enum Wish {
     /// Become a template.
     Capture,
+    /// End; nobody asks what it has used.
+    Forget,
     /// End, and account at once: what it has used by now counts.
     EndNow,
     /// End, and account when the last process is gone.

@@ -51,10 +51,10 @@ pub struct Features {
     pub seccomp: bool,
     /// The version of Landlock that guards files once more; none where the kernel has it not or it is switched off.
     pub landlock: Option<u32>,
-    /// Initialised processes can be copied, or why they cannot.
-    pub templates: Result<(), String>,
     /// The network policy `internet` can be offered, or why it cannot.
     pub internet: Result<(), String>,
+    /// Initialised processes can be copied, or why they cannot.
+    pub templates: Result<(), String>,
 }
 
 impl fmt::Display for Features {
@@ -76,13 +76,13 @@ impl fmt::Display for Features {
             "/proc       {}",
             if self.proc { "own processes only" } else { "absent (not permitted here)" }
         )?;
-        match &self.templates {
-            Ok(()) => writeln!(f, "templates   initialised once, copied for each event")?,
-            Err(reason) => writeln!(f, "templates   NOT available: {reason}")?,
-        }
         match &self.internet {
             Ok(()) => writeln!(f, "internet    through a device of its own for each event that may use it")?,
             Err(reason) => writeln!(f, "internet    NOT available: {reason}")?,
+        }
+        match &self.templates {
+            Ok(()) => writeln!(f, "copies      of initialised processes")?,
+            Err(reason) => writeln!(f, "copies      NOT made: {reason}")?,
         }
         let memory = match self.memory {
             Enforcement::Rlimit => "; each process alone, and NOT what processes share",

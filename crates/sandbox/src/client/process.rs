@@ -252,7 +252,7 @@ impl Process {
     /// Ends it and says what it has used: by now if it has `answered`, else when the last process is gone.
     pub(super) async fn end(&mut self, answered: bool) -> Result<Usage, Error> {
         if answered && let Some(usage) = self.used() {
-            // What ends it is that this is dropped. Nobody has to wait for it.
+            self.supervision.wish(Wish::Forget);
             self.drain();
             return Ok(usage);
         }
