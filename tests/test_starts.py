@@ -68,7 +68,7 @@ def call_until(server, name, start, **event):
 def processes_of(server):
     """Process ids and commands of what runs functions' code for this server."""
     listed = subprocess.run(
-        ["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     below, found = {str(server.pid)}, []
     grown = True
