@@ -40,7 +40,8 @@ class Bench:
         commands = {label: function.command}
         commands |= sandboxed(label, function.command, self.scratch, function.directory, function.event,
                               function.expect, function.shown, runtimes)
-        return {name: Work(function.event, function.expect, command=command, directory=function.directory)
+        where = function.directory if function.directory.is_dir() else None
+        return {name: Work(function.event, function.expect, command=command, directory=where)
                 for name, command in commands.items()}
 
     def beside(self, row, server, function, peers, events):
@@ -120,13 +121,11 @@ def s3(bench):
 
 
 def java(options):
-    """The application with a long start, if it is built, or else the small one."""
-    jars = [jar for jar in sorted(ROOT.glob("examples/orders-java/target/*.jar")) if "original" not in jar.name]
-    small = ROOT / "examples/hello-java/target/hello.jar"
-    jar = options.jar or (jars[0] if jars and options.java_handler else small)
-    handler = options.java_handler or "hello.Checkout"
-    event = options.java_event or '{"customer": "Ada", "lines": [{"article": "pencil", "quantity": 3, "price": 120}]}'
-    return functions.java(jar, handler, event, options.java_expect)
+    """The application that was named, or else the small one of the examples."""
+    if options.jar:
+        return functions.java(options.jar, options.java_handler, options.java_event, options.java_expect)
+    order = '{"customer": "Ada", "lines": [{"article": "pencil", "quantity": 3, "price": 120}]}'
+    return functions.java(ROOT / "examples/hello-java/target/hello.jar", "hello.Checkout", order, "greeting")
 
 
 def s4(bench):
@@ -153,8 +152,8 @@ def s5(bench):
         bench.deployed(server, function, mayfly_start="warm")
         for threads in (8, 1):
             load = bench.load.run("closed", server.calling(function), threads=threads, seconds=bench.options.seconds)
-            ours = row.load(f"mayfly, {threads} in flight", load, prepared=server.kinds(function, load["calls"]))
-            rates[threads] = ours
+            kinds = server.kinds(function, load["calls"])
+            rates[threads] = row.load(f"mayfly, {threads} in flight", load, prepared=kinds)
     with Ministack(bench.scratch) as ministack:
         if ministack:
             work = ministack.deploy(function)
@@ -179,8 +178,6 @@ def s7(bench):
 
 def platform(bench):
     row = Row("P", "start to first answer, idle memory, program", "100 ms, 40 MiB, 60 MiB")
-    with bench.server("server-p") as server:
-        bench.deployed(server, functions.python(bench.scratch, "p"))
     with bench.server("server-idle") as server:
         started, size = server.started * 1e3, binary().stat().st_size / 2**20
         held = memory.whole_mib(server.process.pid)
@@ -190,9 +187,9 @@ def platform(bench):
 
 
 def m(bench):
-    row = Row("M", "memory of processes that wait for their event, median of each", "none")
-    languages = [functions.python(bench.scratch, "m-python"), functions.node(bench.scratch, "m-node"), java(bench.options)]
-    for function in filter(None, languages):
+    row = Row("M", "memory of processes that wait for their event, median of each", None)
+    python, node = functions.python(bench.scratch, "m-python"), functions.node(bench.scratch, "m-node")
+    for function in filter(None, [python, node, java(bench.options)]):
         with bench.server(f"server-m-{function.runtime}") as server:
             bench.deployed(server, function, memory=256)
             row.line(f"mayfly, {function.runtime}", **memory.of_runtimes(server.process.pid),
@@ -212,7 +209,7 @@ def main():
                            help="how many seconds a function is given to have processes prepared")
     arguments.add_argument("--jar", type=Path, help="a Java application for S3; `java -jar` runs it once")
     arguments.add_argument("--java-handler", help="its handler")
-    arguments.add_argument("--java-event", help="its event, as JSON")
+    arguments.add_argument("--java-event", default="{}", help="its event, as JSON")
     arguments.add_argument("--java-expect", default="", help="a text that its answer contains")
     arguments.add_argument("--json", type=Path, help="a file to write the figures to")
     options = arguments.parse_args()

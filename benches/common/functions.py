@@ -61,7 +61,9 @@ def python(scratch, name="hello", top="", packages=()):
         # The versions that are installed where this runs.
         wanted = [f"{package}=={importlib.metadata.version(package)}" for package in packages]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--target", directory, *wanted], check=True)
+        installed = subprocess.run([*pip, "--target", directory, *wanted], capture_output=True, text=True)
+        if installed.returncode:
+            sys.exit(f"{' and '.join(wanted)} cannot be installed:\n{installed.stderr}")
     return Function(name, RUNTIME, "app.handler", directory, [*PYTHON, "-c", PYTHON_PEER], shown=[sys.base_prefix])
 
 

@@ -1,12 +1,13 @@
-//! Makes calls over HTTP, or runs a command, again and again, and says how long each took. It costs little itself, which
-//! matters on a machine that it shares with what it measures. No crates: `rustc -O generator.rs` builds it.
+//! Makes calls over HTTP, or runs a command, again and again, and says how long each took. It costs little itself,
+//! which matters on a machine that it shares with what it measures. No crates: `rustc -O` builds it.
 //!
 //! ```text
-//! generator MODE [--threads N] [--seconds S] [--rate R] --body BODY --expect TEXT (--call PORT PATH | --run COMMAND...)
+//! generator MODE [--threads N] [--seconds S] [--rate R] --body BODY --expect TEXT WORK
+//!     WORK: --call PORT PATH | --run COMMAND...
 //! ```
 //!
-//! `--call` posts the body on connections that are kept alive, one for each thread. `--run` starts the command with the
-//! body as its standard input. The answer has to contain the text. The modes:
+//! `--call` posts the body on connections that are kept alive, one for each thread. `--run` starts the command with
+//! the body as its standard input. The answer has to contain the text. The modes:
 //!
 //! - `lines`: one call for each line on standard input, answered by a line with its milliseconds.
 //! - `closed`: each thread makes one call after the other.
@@ -100,7 +101,11 @@ impl Worker {
         command.args(&self.task.run[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(self.task.body.as_bytes()));
-        Ok(String::from_utf8_lossy(&child.wait_with_output()?.stdout).into_owned())
+        let ended = child.wait_with_output()?;
+        if !ended.status.success() {
+            return Err(std::io::Error::other(ended.status.to_string()));
+        }
+        Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
     }
 
     fn call(&mut self, path: &str) -> Result<String, String> {
@@ -221,20 +226,21 @@ fn main() {
         all.millis.get(rank.min(all.millis.len().saturating_sub(1))).copied().unwrap_or(0.0)
     };
     let seconds = all.last.as_secs_f64();
+    let failures: Vec<_> =
+        all.failures.iter().map(|(failure, count)| format!("{failure:?}:{count}")).collect();
     println!(
-        "{{\"calls\":{},\"per_second\":{:.1},\"p50\":{:.3},\"p90\":{:.3},\"p99\":{:.3},\"max\":{:.3},\"last\":{:.1},\"failures\":{{{}}}}}",
+        "{{\"calls\":{},\"per_second\":{:.1},\"last\":{:.1},\"failures\":{{{}}},",
         all.millis.len(),
         all.millis.len() as f64 / seconds,
+        seconds * 1e3,
+        failures.join(",")
+    );
+    println!(
+        "\"p50\":{:.3},\"p90\":{:.3},\"p99\":{:.3},\"max\":{:.3}}}",
         at(0.5),
         at(0.9),
         at(0.99),
-        at(1.0),
-        seconds * 1e3,
-        all.failures
-            .iter()
-            .map(|(failure, count)| format!("{failure:?}:{count}"))
-            .collect::<Vec<_>>()
-            .join(",")
+        at(1.0)
     );
 }
 

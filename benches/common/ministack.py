@@ -1,5 +1,6 @@
 """ministack, another server with AWS's APIs: from PyPI, with its local executor, which reuses processes."""
 
+import base64
 import http.client
 import os
 import signal
@@ -11,8 +12,6 @@ from . import ROOT  # noqa: F401 (finds mayfly_process)
 from .load import Work
 from .server import FUNCTIONS, call
 from mayfly_process import wait_for
-
-import base64
 
 
 class Ministack:
@@ -33,10 +32,10 @@ class Ministack:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        environment = {**os.environ, "GATEWAY_PORT": str(self.port), "LAMBDA_EXECUTOR": "local", "HOME": str(self.place)}
+        settings = {"GATEWAY_PORT": str(self.port), "LAMBDA_EXECUTOR": "local", "HOME": str(self.place)}
         with open(self.place / "log", "wb") as log:
             self.process = subprocess.Popen(
-                [self.place / "venv/bin/ministack"], cwd=self.place, env=environment, stdin=subprocess.DEVNULL,
+                [self.place / "venv/bin/ministack"], cwd=self.place, env=os.environ | settings, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True)
         wait_for(self.answers, 60, "ministack to answer", pause=0.1)
         return self

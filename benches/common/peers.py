@@ -53,7 +53,7 @@ def sandboxed(label, command, scratch, directory, event, expect, shown=(), runti
         whole = (bwrap(command, directory, shown) if runtime == "bwrap"
                  else oci(runtime, scratch / f"{runtime}-{label.replace(' ', '')}", command, directory, shown))
         tried = subprocess.run(whole, input=event.encode(), capture_output=True)
-        if expect.encode() in tried.stdout:
+        if tried.returncode == 0 and expect.encode() in tried.stdout:
             found[name] = whole
         else:
             print(f"{name}: does not work here, left out: {tried.stderr.decode().strip()[-200:]}")

@@ -73,6 +73,8 @@ def call(connection, method, path, body=None):
     connection.request(method, path, b"" if body is None else json.dumps(body), headers)
     response = connection.getresponse()
     answer = response.read()
+    # The next one may come long after, when the server has closed it.
+    connection.close()
     if response.status >= 300 or response.headers.get("x-amz-function-error"):
         sys.exit(f"{method} {path} answered {response.status}: {answer.decode()}")
     return json.loads(answer)

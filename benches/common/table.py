@@ -34,8 +34,9 @@ class Row:
 
     def show(self):
         """Prints it."""
-        verdict = {True: "reached", False: "NOT reached", None: "no target"}[self.reached]
-        print(f"\n{self.name}  {self.what}\n    target {self.target}: {verdict}")
+        print(f"\n{self.name}  {self.what}")
+        if self.target:
+            print(f"    target {self.target}: {'reached' if self.reached else 'NOT reached'}")
         print(f"    {'':36}{'p50 ms':>9}{'p99 ms':>9}{'per s':>9}")
         for line in self.lines:
             cells = "".join(self.cell(line.get(key)) for key in ("p50", "p99", "per_second"))
