@@ -8,6 +8,7 @@ use model::{FunctionSpec, Installed, Language};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -119,7 +120,7 @@ fn prepare(interpreter: &Interpreter, directory: &Path) -> io::Result<()> {
 fn rehearse(interpreter: &Interpreter, task: &Path) -> io::Result<bool> {
     let mut jvm = Command::new(&interpreter.executable)
         .arg(format!("-XX:ArchiveClassesAtExit=../runtime/{ARCHIVE}"))
-        .args(options(""))
+        .args(options("", interpreter.installed.version.0))
         .args(PROGRAM)
         .arg("rehearse")
         .current_dir(task)
@@ -154,7 +155,7 @@ fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> 
     if directory.join(ARCHIVE).exists() {
         command.push(format!("-XX:SharedArchiveFile={BOOTSTRAP_DIR}/{ARCHIVE}"));
     }
-    command.extend(options(own).map(str::to_owned));
+    command.extend(options(own, interpreter.installed.version.0).map(str::to_owned));
     if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
         command.push(format!("-Xmx{}m", heap(spec.memory_mb)));
     }
@@ -169,24 +170,39 @@ fn heap(memory: u32) -> u32 {
     memory - (memory * percent / 100).max(least)
 }
 
-/// The options that every function starts with, unless it chooses for itself: what stands in `JAVA_TOOL_OPTIONS` is
-/// weaker than the command line.
-fn options(own: &str) -> impl Iterator<Item = &'static str> {
-    const OPTIONS: [(&str, &str); 8] = [
+/// The options with which every function starts on Java `version`, unless it chooses for itself: what stands in
+/// `JAVA_TOOL_OPTIONS` is weaker than the command line.
+fn options(own: &str, version: u32) -> impl Iterator<Item = &'static str> {
+    const ALL: RangeInclusive<u32> = 0..=u32::MAX;
+    // A JVM does not start with an option that it does not know: these name the versions that are known to have them.
+    const OPTIONS: [(&str, RangeInclusive<u32>, &str); 14] = [
         // As in Lambda's own runtime: the compiler that is fast at the start, the collector that needs least.
-        ("Tiered", "-XX:TieredStopAtLevel=1"),
-        ("GC", "-XX:+UseSerialGC"),
+        ("Tiered", ALL, "-XX:TieredStopAtLevel=1"),
+        ("GC", ALL, "-XX:+UseSerialGC"),
+        // One thread compiles: each copy of a process would have to start the others again.
+        ("Tiered", ALL, "-XX:CICompilerCount=1"),
         // Nobody can attach to a sandbox, and nothing about its control group can be read in it.
-        ("UsePerfData", "-XX:-UsePerfData"),
-        ("UseContainerSupport", "-XX:-UseContainerSupport"),
+        ("UsePerfData", ALL, "-XX:-UsePerfData"),
+        ("DisableAttachMechanism", ALL, "-XX:+DisableAttachMechanism"),
+        ("UseContainerSupport", ALL, "-XX:-UseContainerSupport"),
+        // A process that waits for its event does not wake up to look after locks that nobody has taken, four times
+        // a second, or to bring its threads to a halt for nothing, once a second.
+        ("UnlockDiagnosticVMOptions", ALL, "-XX:+UnlockDiagnosticVMOptions"),
+        ("GuaranteedSafepointInterval", 0..=21, "-XX:GuaranteedSafepointInterval=0"),
+        ("AsyncDeflationInterval", 17..=25, "-XX:AsyncDeflationInterval=60000"),
+        // A copy makes the JDK's random numbers anew through `sun.misc.Unsafe`; the log is not the place to say so.
+        ("sun-misc-unsafe", 23..=u32::MAX, "--sun-misc-unsafe-memory-access=allow"),
         // An archive that does not fit any more is no matter for a function's log.
-        ("-Xlog", "-Xlog:cds*=off"),
-        ("file.encoding", "-Dfile.encoding=UTF-8"),
-        ("stdout.encoding", "-Dstdout.encoding=UTF-8"),
-        ("stderr.encoding", "-Dstderr.encoding=UTF-8"),
+        ("-Xlog", ALL, "-Xlog:cds*=off"),
+        ("file.encoding", ALL, "-Dfile.encoding=UTF-8"),
+        ("stdout.encoding", ALL, "-Dstdout.encoding=UTF-8"),
+        ("stderr.encoding", ALL, "-Dstderr.encoding=UTF-8"),
     ];
     let own = own.to_owned();
-    OPTIONS.into_iter().filter(move |(name, _)| !own.contains(name)).map(|(_, option)| option)
+    OPTIONS
+        .into_iter()
+        .filter(move |(name, versions, _)| versions.contains(&version) && !own.contains(name))
+        .map(|(_, _, option)| option)
 }
 
 /// The names of files are UTF-8, whichever locales the host has.
@@ -227,8 +243,16 @@ mod tests {
 
     #[test]
     fn a_function_may_choose_options_itself() {
-        let all: Vec<_> = options("").collect();
-        let own: Vec<_> = options("-XX:+UseParallelGC -XX:TieredStopAtLevel=4").collect();
-        assert_eq!(own, all[2..]);
+        let all: Vec<_> = options("", 17).collect();
+        let own: Vec<_> = options("-XX:+UseParallelGC -XX:TieredStopAtLevel=4", 17).collect();
+        assert_eq!(own, all[3..]);
+    }
+
+    #[test]
+    fn a_version_gets_the_options_that_it_knows() {
+        let has = |version, name: &str| options("", version).any(|option| option.contains(name));
+        assert_eq!([11, 17, 25].map(|version| has(version, "Safepoint")), [true, true, false]);
+        assert_eq!([11, 17, 25].map(|version| has(version, "Deflation")), [false, true, true]);
+        assert_eq!([11, 17, 25].map(|version| has(version, "unsafe")), [false, false, true]);
     }
 }

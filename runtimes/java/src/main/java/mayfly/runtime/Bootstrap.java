@@ -1,11 +1,13 @@
 package mayfly.runtime;
 
 import com.amazonaws.services.lambda.runtime.LambdaRuntime;
+import java.io.IOError;
 import java.io.IOException;
 import java.lang.reflect.Field;
+import mayfly.crac.Core;
 
 /**
- * Loads a function, hands it one event, sends its answer back.
+ * Loads a function, hands it one event after the other, sends its answers back. Between events it may be copied.
  *
  * <p>Runs on Java 11 and later inside a sandbox. Every class that it loads, every start pays for: no lambdas, no
  * regular expressions, no formats on the way to the handler, and Jackson only for handlers whose types need it.
@@ -31,27 +33,59 @@ public final class Bootstrap {
 
     private static void live(Channel channel, Log log) throws Throwable {
         Handler handler;
+        TaskLoader loader;
         try {
             provide(log);
-            TaskLoader loader = new TaskLoader();
+            System.setProperty(Core.PROPERTY, Core.class.getPackageName());
+            loader = new TaskLoader();
             Thread.currentThread().setContextClassLoader(loader);
             handler = Handlers.load(variable("_HANDLER"), loader);
         } catch (Throwable error) {
             report(channel, 'I', log, error);
+            channel.waitForTheEnd();
             return;
         }
         channel.send('R');
+        Snapshot snapshot = null;
+        while (true) {
+            Channel.Frame frame = channel.receive();
+            if (frame.kind == 'V') {
+                if (!answer(new Event(frame.body), handler, channel, log)) {
+                    return;
+                }
+                continue;
+            }
+            try {
+                if (frame.kind == 'S') {
+                    snapshot = new Snapshot(handler, loader, log);
+                    snapshot.before();
+                } else if (frame.kind == 'C' && snapshot != null) {
+                    snapshot.after(frame.body);
+                } else {
+                    throw new IOException("a frame that was not expected");
+                }
+            } catch (Throwable error) {
+                report(channel, 'I', log, error);
+                channel.waitForTheEnd();
+                return;
+            }
+            channel.send(frame.kind == 'S' ? 'S' : 'R');
+        }
+    }
 
-        Event event = channel.receive();
+    /** Has an event handled; whether the process is good for another one. */
+    private static boolean answer(Event event, Handler handler, Channel channel, Log log) throws IOException {
         Answer answer = new Answer();
         try {
             handler.handle(event.payload, answer, prepare(event, log));
         } catch (Throwable error) {
             report(channel, 'E', log, error);
-            return;
+            // As in AWS's runtime: after these, nobody knows what still holds.
+            return !(error instanceof VirtualMachineError || error instanceof IOError);
         }
         channel.send('A', answer.buffer(), answer.size());
-        channel.waitForTheEnd();
+        Thread.interrupted();
+        return true;
     }
 
     /** Makes the log known where AWS's libraries for logging look for it. */
@@ -65,13 +99,15 @@ public final class Bootstrap {
     private static EventContext prepare(Event event, Log log) {
         if (event.traceId != null) {
             System.setProperty("com.amazonaws.xray.traceHeader", event.traceId);
+        } else {
+            System.clearProperty("com.amazonaws.xray.traceHeader");
         }
         log.speaksOf(event.requestId);
         Log4j.speaksOf(event.requestId);
         return new EventContext(event, log);
     }
 
-    /** Logs an error, sends its document, and waits for the end. */
+    /** Logs an error and sends its document. */
     private static void report(Channel channel, char kind, Log log, Throwable error) throws IOException {
         byte[] document;
         try {
@@ -83,7 +119,6 @@ public final class Bootstrap {
             document = Failure.bare(error);
         }
         channel.send(kind, document, document.length);
-        channel.waitForTheEnd();
     }
 
     /** A variable of the environment; empty if it is not set. */

@@ -11,12 +11,20 @@ import sun.reflect.ReflectionFactory;
 /**
  * The event channel: descriptor 3.
  *
- * <p>A frame is one byte for its kind, four for its length (big-endian), and its body:
+ * <p>A frame is one byte for its kind, four for its length (big-endian), and its body. Out of the process go
  *
  * <pre>
- *     R  ready for the event                  A  answer: JSON, or what a stream handler wrote
+ *     R  ready for an event                   A  answer: JSON, or what a stream handler wrote
  *     I  loading failed, error document       E  the handler threw, error document
- *     V  the event: length of the header (four bytes), header (JSON), event; the one frame that comes in
+ *     S  ready to be copied
+ * </pre>
+ *
+ * <p>and into it come, one after the other,
+ *
+ * <pre>
+ *     V  an event: length of the header (four bytes), header (JSON), event
+ *     S  it is about to be copied
+ *     C  it is a copy: JSON with the variables that are its own
  * </pre>
  *
  * <p>No child inherits it: the JDK closes all descriptors above 2 between fork and exec.
@@ -59,9 +67,21 @@ final class Channel {
         out.write(body, 0, length);
     }
 
-    /** Waits for the event. */
-    Event receive() throws IOException {
-        return new Event(read(number(read(5), 1)));
+    /** Waits for the next frame, in one read from the descriptor: a copy of this process goes on from there. */
+    Frame receive() throws IOException {
+        byte[] head = read(5);
+        return new Frame((char) head[0], read(number(head, 1)));
+    }
+
+    /** What came in. */
+    static final class Frame {
+        final char kind;
+        final byte[] body;
+
+        Frame(char kind, byte[] body) {
+            this.kind = kind;
+            this.body = body;
+        }
     }
 
     /** Waits to be killed. Threads of the function go on until then. */

@@ -21,6 +21,17 @@ final class Converter {
         return type == null || type == void.class || type == Void.class;
     }
 
+    /** Reads and writes nothing, and says whether Jackson may take part when it is something. */
+    boolean rehearse() {
+        boolean jackson = false;
+        for (Serializer one : new Serializer[] {event, answer}) {
+            if (one != null) {
+                jackson |= one.rehearse(one == answer);
+            }
+        }
+        return jackson;
+    }
+
     Object read(ByteArrayInputStream from) {
         if (event == null) {
             return null;

@@ -111,6 +111,16 @@ final class Handlers {
         public void handle(ByteArrayInputStream event, Answer answer, Context context) throws Throwable {
             handler.handleRequest(event, answer, context);
         }
+
+        @Override
+        public Converter converter() {
+            return null;
+        }
+
+        @Override
+        public Object instance() {
+            return handler;
+        }
     }
 
     private static final class OfObjects implements Handler {
@@ -126,6 +136,16 @@ final class Handlers {
         @Override
         public void handle(ByteArrayInputStream event, Answer answer, Context context) throws Throwable {
             converter.write(handler.handleRequest(converter.read(event), context), answer);
+        }
+
+        @Override
+        public Converter converter() {
+            return converter;
+        }
+
+        @Override
+        public Object instance() {
+            return handler;
         }
     }
 
@@ -260,6 +280,16 @@ final class Handlers {
             if (!signature.out) {
                 converter.write(result, answer);
             }
+        }
+
+        @Override
+        public Converter converter() {
+            return signature.isOfStreams() ? null : converter;
+        }
+
+        @Override
+        public Object instance() {
+            return instance;
         }
     }
 }

@@ -5,6 +5,7 @@ import com.amazonaws.services.lambda.runtime.logging.LogLevel;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
@@ -14,9 +15,18 @@ import java.time.ZoneOffset;
  * the lines of a record together.
  */
 final class Log implements LambdaLogger {
-    private final FileOutputStream out = new FileOutputStream(FileDescriptor.out);
+    private final OutputStream out;
     private final boolean json = "JSON".equals(Bootstrap.variable("AWS_LAMBDA_LOG_FORMAT"));
     private volatile String requestId;
+
+    /** A log that the platform reads. */
+    Log() {
+        this(new FileOutputStream(FileDescriptor.out));
+    }
+
+    Log(OutputStream out) {
+        this.out = out;
+    }
 
     /** From here on, records bear the id of the event. */
     void speaksOf(String event) {

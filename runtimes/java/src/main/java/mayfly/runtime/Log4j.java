@@ -7,10 +7,14 @@ final class Log4j {
     private Log4j() {}
 
     static void speaksOf(String requestId) {
-        if (LambdaRuntimeInternal.getUseLog4jAppender()) {
+        if (isUsed()) {
             put("org.apache.logging.log4j.ThreadContext", String.class, requestId);
             put("org.apache.log4j.MDC", Object.class, requestId);
         }
+    }
+
+    static boolean isUsed() {
+        return LambdaRuntimeInternal.getUseLog4jAppender();
     }
 
     /** Calls {@code put} of a class that the function may have, version 2's or version 1's. */

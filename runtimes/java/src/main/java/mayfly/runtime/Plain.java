@@ -98,6 +98,12 @@ final class Plain extends Serializer {
         }
     }
 
+    /** An answer may hold what is not plain. That an event is not is rare. */
+    @Override
+    boolean rehearse(boolean answers) {
+        return answers && type != String.class && full().rehearse(true);
+    }
+
     /** Appends a value as JSON, if it is plain. */
     private static boolean append(Object value, StringBuilder to, int depth) {
         if (value instanceof String) {

@@ -2,8 +2,10 @@ package mayfly.runtime;
 
 import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
+import com.amazonaws.services.lambda.runtime.logging.LogLevel;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,24 +17,63 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Lives through events of the usual kinds without a platform, so that the JVM can archive the classes that take part:
- * the platform has it do so once, and each start is spared most of the loading.
+ * Lives through events of the usual kinds without a platform.
+ *
+ * <p>So the JVM can archive the classes that take part: the platform has it do so once, and each start is spared most
+ * of the loading. And what a process has rehearsed before it is copied, no copy needs to load or compile.
  */
 public final class Rehearsal {
-    private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"ratio\":0.5,\"tags\":[\"b\"],"
+    private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"number\":1,\"truth\":true,\"ratio\":0.5,\"tags\":[\"b\"],"
             + "\"more\":{\"c\":null,\"d\":[1,2]}}";
     private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"trace_id\":null,"
             + "\"client_context\":\"{\\\"custom\\\":{}}\",\"function_arn\":\"f\"}";
 
     private Rehearsal() {}
 
+    /** Handlers whose events and answers are plain, and those for which Jackson is needed. */
+    private static final String[] PLAIN = {"::objects", "::maps", "::fail"};
+    private static final String[] FULL = {"", "::text"};
+
+    /** How often a function is rehearsed: so often that the JVM compiles what each event needs. */
+    private static final int TIMES = 20;
+
     static void run() throws Throwable {
         Channel.open();
-        Log log = new Log();
+        Log log = new Log(OutputStream.nullOutputStream());
         Bootstrap.provide(log);
         TaskLoader loader = new TaskLoader();
         loader.own(unpacked(Function.class));
-        for (String name : new String[] {"", "::objects", "::maps", "::text", "::fail"}) {
+        live(PLAIN, loader, log);
+        live(FULL, loader, log);
+        Snapshot snapshot = new Snapshot(Handlers.load(Function.class.getName(), loader), loader, log);
+        snapshot.before();
+        snapshot.after("{\"environment\":{}}".getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Has all that takes part in an event of this handler, except for it, ready to run. */
+    static void repeat(Handler handler, TaskLoader loader) throws Throwable {
+        Idioms.use();
+        Log4j.isUsed();
+        if (Serializer.isOfFunction()) {
+            return; // it would read and write these
+        }
+        Log log = new Log(OutputStream.nullOutputStream());
+        boolean full = false;
+        try {
+            full = handler.converter() != null && handler.converter().rehearse();
+        } catch (RuntimeException | LinkageError unreadable) {
+            // Events will say so, too.
+        }
+        for (int i = 0; i < TIMES; i++) {
+            live(PLAIN, loader, log);
+            if (full) {
+                live(FULL, loader, log);
+            }
+        }
+    }
+
+    private static void live(String[] handlers, TaskLoader loader, Log log) throws Throwable {
+        for (String name : handlers) {
             Handler handler = Handlers.load(Function.class.getName() + name, loader);
             Event event = event();
             Answer answer = new Answer();
@@ -72,7 +113,7 @@ public final class Rehearsal {
     public static final class Function implements RequestHandler<Function.Request, Function.Reply> {
         @Override
         public Reply handleRequest(Request request, Context context) {
-            context.getLogger().log(request.name);
+            context.getLogger().log(request.name, LogLevel.ERROR);
             return new Reply(request);
         }
 
@@ -88,7 +129,7 @@ public final class Rehearsal {
             return "text";
         }
 
-        public void fail(List<String> event) {
+        public void fail(Object event) {
             throw new IllegalArgumentException();
         }
 
@@ -96,6 +137,8 @@ public final class Rehearsal {
         public static final class Request {
             public String name;
             public int count;
+            public long number;
+            public boolean truth;
             public double ratio;
             public List<String> tags;
             public Map<String, Object> more;

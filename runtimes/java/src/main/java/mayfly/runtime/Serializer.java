@@ -14,9 +14,17 @@ import java.util.ServiceLoader;
  * Jackson.
  */
 abstract class Serializer {
+    private static final byte[] NULL = {'n', 'u', 'l', 'l'};
+
     abstract Object read(ByteArrayInputStream from);
 
     abstract void write(Object value, Answer to);
+
+    /**
+     * Does what needs no code of the function, so that it is loaded; whether Jackson takes part when the function
+     * answers, or when its event is read.
+     */
+    abstract boolean rehearse(boolean answers);
 
     private static CustomPojoSerializer own;
     private static boolean looked;
@@ -31,6 +39,11 @@ abstract class Serializer {
         }
         Serializer plain = Plain.of(type);
         return plain == null ? jackson(type) : plain;
+    }
+
+    /** Whether the function brings its own. */
+    static boolean isOfFunction() {
+        return own != null;
     }
 
     /** AWS's serializer for a type, which is Jackson's with AWS's settings. */
@@ -66,6 +79,13 @@ abstract class Serializer {
         void write(Object value, Answer to) {
             serializer.toJson(value, to);
         }
+
+        @Override
+        boolean rehearse(boolean answers) {
+            read(new ByteArrayInputStream(NULL));
+            write(null, new Answer());
+            return true;
+        }
     }
 
     /** A serializer that the function brings along. */
@@ -86,6 +106,11 @@ abstract class Serializer {
         @Override
         void write(Object value, Answer to) {
             serializer.toJson(value, to, type);
+        }
+
+        @Override
+        boolean rehearse(boolean answers) {
+            return false;
         }
     }
 

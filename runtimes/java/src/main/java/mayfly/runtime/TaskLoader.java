@@ -13,8 +13,26 @@ import java.util.List;
  * The interfaces that a function implements are the runtime's: a copy in the package is not looked at.
  */
 final class TaskLoader extends URLClassLoader {
+    private final List<Class<?>> classes = new ArrayList<>();
+
     TaskLoader() throws MalformedURLException {
         super(places(), TaskLoader.class.getClassLoader());
+    }
+
+    @Override
+    protected Class<?> findClass(String name) throws ClassNotFoundException {
+        Class<?> type = super.findClass(name);
+        synchronized (classes) {
+            classes.add(type);
+        }
+        return type;
+    }
+
+    /** All classes of the function that are loaded. */
+    List<Class<?>> classes() {
+        synchronized (classes) {
+            return new ArrayList<>(classes);
+        }
     }
 
     /** A class of the function's own, whether the runtime has one of that name or not. */
