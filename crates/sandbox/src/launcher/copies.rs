@@ -60,7 +60,9 @@ impl Keeper {
     pub(super) fn retire(&mut self, number: u64) -> bool {
         let Some(template) = self.slots.get_mut(&number).and_then(Slot::template) else { return false };
         template.retired = true;
-        template.seats.clear();
+        for seat in template.seats.drain(..) {
+            self.janitor.remove(&seat.name);
+        }
         !template.copies.is_empty()
     }
 
@@ -80,7 +82,7 @@ impl Keeper {
         socket::send(&slot.orders, &order, &handed, MsgFlags::MSG_DONTWAIT)?;
 
         let Seat { name, group, socket, memory } = seat;
-        let mut copy = Slot::new(Part::Copy(Copy { of, process: None }), name, group, socket);
+        let mut copy = Slot::new(Part::Copy(Copy { of, process: None, spoilt: false }), name, group, socket);
         copy.memory = memory;
         copy.supervision = Some(supervision.try_clone()?);
         copy.gate = gate.map(|(_, open)| open);
@@ -161,6 +163,14 @@ impl Keeper {
                 }
             }
             Some(Word::NoNest { number, step, reason }) => self.copy_failed(number, step, reason),
+            Some(Word::Lost(ending)) => {
+                slot.tell(&Notice::Ended(ending));
+                if !self.retire(number)
+                    && let Some(slot) = self.slots.get_mut(&number)
+                {
+                    slot.kill();
+                }
+            }
             Some(Word::Ended { pid, ending }) => self.process_ended(number, pid, ending),
             None => {
                 // Pid 1 is gone; that it has ended clears the slot.
@@ -202,6 +212,9 @@ impl Keeper {
     fn copy_failed(&mut self, number: u64, step: String, reason: String) {
         let Some(slot) = self.slots.get_mut(&number) else { return };
         slot.tell(&Notice::Failed { step, reason });
+        if let Part::Copy(copy) = &mut slot.part {
+            copy.spoilt = true;
+        }
         let without_nest = slot.pid1.is_none();
         self.abandon(number);
         if without_nest {
@@ -245,6 +258,13 @@ impl Keeper {
                 let step = format!("copy the template (step {step})");
                 self.copy_failed(number, step, io::Error::from_raw_os_error(errno).to_string());
             }
+            None if matches!(&slot.part, Part::Copy(copy) if copy.process.is_some()) => {
+                // The copy needs it no more.
+                let _ = self.epoll.delete(&slot.orders);
+                if let Part::Copy(copy) = &mut slot.part {
+                    copy.spoilt = true;
+                }
+            }
             None => {
                 let _ = self.epoll.delete(&slot.orders);
                 let reason = "its seat is gone".to_owned();
@@ -255,7 +275,7 @@ impl Keeper {
 
     /// Frees what a copy had: its seat goes back to the template, or ends.
     pub(super) fn clear_copy(&mut self, number: u64, slot: Slot) {
-        let Part::Copy(Copy { of, .. }) = slot.part else { return };
+        let Part::Copy(Copy { of, spoilt, .. }) = slot.part else { return };
         self.unwatch(&slot.orders);
         if let Some(memory) = &slot.memory {
             self.unwatch(memory);
@@ -272,7 +292,7 @@ impl Keeper {
                 group.reset()?;
                 if hastened { group.limit(template.start.memory, cap) } else { Ok(()) }
             };
-            if !template.retired && !out_of_memory && group.held() < LEFT && as_new().is_ok() {
+            if !template.retired && !spoilt && !out_of_memory && group.held() < LEFT && as_new().is_ok() {
                 template.seats.push(Seat { name: name.clone(), group, socket: orders, memory });
                 kept = true;
             }

@@ -63,6 +63,8 @@ pub(super) struct Copy {
     pub(super) of: u64,
     /// Its process id in the template's pid namespace, once it is there.
     pub(super) process: Option<i32>,
+    /// It could not be made: its seat is not used again.
+    pub(super) spoilt: bool,
 }
 
 /// One sandbox, or a sitter that may become one.

@@ -8,6 +8,7 @@ use super::descriptors::{self, Ends};
 use super::layout::{
     Bytes, CODE, CODE_ROOM, CONTEXT, Context, SEAT_STACK, SEATS, STACK, STEP, Step, THREAD, Thread,
 };
+use super::memory::Memory;
 use super::threads::{self, Stopped};
 use super::tracee::Tracee;
 use crate::launcher::init::Birth;
@@ -120,46 +121,6 @@ fn storage_is_empty() -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What of the runtime's memory needs care.
-#[derive(Debug)]
-struct Memory {
-    /// Ranges that forks do not get unless they are told to.
-    not_forked: Vec<(u64, u64)>,
-}
-
-impl Memory {
-    fn of(runtime: Pid) -> Result<Memory, Refusal> {
-        let mut not_forked: Vec<(u64, u64)> = Vec::new();
-        let smaps = fs::read_to_string(format!("/proc/{runtime}/smaps"))?;
-        let mut range = (0, 0);
-        let mut line_of = "";
-        for line in smaps.lines() {
-            if let Some(bounds) = bounds(line) {
-                (range, line_of) = (bounds, line);
-            } else if let Some(flags) = line.strip_prefix("VmFlags:") {
-                let has = |flag: &str| flags.split(' ').any(|one| one == flag);
-                let name = line_of.split_whitespace().nth(5).unwrap_or("memory without a name");
-                if has("sh") && has("mw") {
-                    return Err(Refusal(format!("it maps memory that copies would share ({name})")));
-                }
-                if has("dc") && !has("io") && !has("pf") && !name.starts_with("[v") {
-                    match not_forked.last_mut() {
-                        Some(last) if last.1 == range.0 => last.1 = range.1,
-                        _ => not_forked.push(range),
-                    }
-                }
-            }
-        }
-        Ok(Memory { not_forked })
-    }
-}
-
-/// The range of addresses with which a mapping begins in `smaps`.
-fn bounds(line: &str) -> Option<(u64, u64)> {
-    let (start, end) = line.split(' ').next()?.split_once('-')?;
-    Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
-}
-
 /// Where everything lies that is put into the runtime's memory.
 #[derive(Debug)]
 struct Room {
@@ -244,9 +205,7 @@ fn prepare(
     if !tracee.shares_memory_with(zygote, proc, room.context)? {
         return Err(Refusal("it has replaced its program by another".to_owned()));
     }
-    for (start, end) in &memory.not_forked {
-        tracee.call(libc::SYS_madvise, &[*start, end - start, libc::MADV_DOFORK as u64])?;
-    }
+    memory.make_ready(tracee)?;
     let mut table = Bytes::default();
     let mut highest = 0;
     for (index, id) in stopped.ids.iter().enumerate() {

@@ -5,6 +5,7 @@
 
 use super::capture::Refusal;
 use super::layout::{HIGH, Step};
+use super::local::{self, Local};
 use super::sockets::{self, Socket};
 use nix::fcntl::{OFlag, SpliceFFlags, open, tee};
 use nix::sys::stat::Mode;
@@ -96,12 +97,23 @@ pub(super) fn plan(process: Pid, ends: &Ends) -> Result<Vec<Step>, Refusal> {
     }
     let mut steps = Vec::new();
     let mut pipes: BTreeMap<u64, Vec<&Descriptor>> = BTreeMap::new();
+    let mut locals: BTreeMap<u64, Vec<&Descriptor>> = BTreeMap::new();
+    let sockets = local::sockets()?;
     for descriptor in &all {
-        if descriptor.name().starts_with("pipe:[") && descriptor.inode != ends.log {
+        let name = descriptor.name();
+        if name.starts_with("pipe:[") && descriptor.inode != ends.log {
             pipes.entry(descriptor.inode).or_default().push(descriptor);
+        } else if name.starts_with("socket:[")
+            && Some(descriptor.inode) != ends.channel
+            && sockets.contains_key(&descriptor.inode)
+        {
+            locals.entry(descriptor.inode).or_default().push(descriptor);
         } else {
             steps.push(one(descriptor, ends)?);
         }
+    }
+    for (inode, descriptors) in &locals {
+        pair(*inode, descriptors, &locals, &sockets, &mut steps)?;
     }
     for ends in pipes.into_values() {
         pipe(process, &ends, &mut steps)?;
@@ -173,6 +185,35 @@ fn file(descriptor: &Descriptor) -> Result<Step, Refusal> {
     let mut bytes = path.as_os_str().as_bytes().to_vec();
     bytes.retain(|byte| *byte != 0);
     Ok(Step::Open { fd: descriptor.fd, flags: descriptor.flags & !once, path: bytes, position })
+}
+
+/// A local socket: a new pair, if it leads to another socket of the runtime's.
+fn pair(
+    inode: u64,
+    descriptors: &[&Descriptor],
+    locals: &BTreeMap<u64, Vec<&Descriptor>>,
+    sockets: &BTreeMap<u64, Local>,
+    steps: &mut Vec<Step>,
+) -> Result<(), Refusal> {
+    let ([first, more @ ..], Some(socket)) = (descriptors, sockets.get(&inode)) else { return Ok(()) };
+    if socket.listens || socket.waiting > 0 {
+        let what = if socket.listens { "listens" } else { "has not read what was sent" };
+        return Err(Refusal(format!("it {what} at a local socket")));
+    }
+    let peer = u64::from(socket.peer);
+    match locals.get(&peer).and_then(|there| there.first()) {
+        Some(other) if inode < peer => {
+            steps.push(Step::Pair { one: first.end(), other: other.end(), kind: socket.kind.into() });
+        }
+        Some(_) => {} // made with its other side
+        None if peer == 0 && i32::from(socket.kind) == libc::SOCK_STREAM => {
+            steps.push(Step::Gone { fd: first.fd, flags: first.flags });
+        }
+        None => return Err(Refusal("it has a local socket that leads elsewhere".to_owned())),
+    }
+    // The side with the smaller number comes first, so that both are there by now.
+    steps.extend(more.iter().map(|other| Step::Duplicate { fd: other.fd, flags: other.flags, of: first.fd }));
+    Ok(())
 }
 
 /// The ends of one pipe: a new pipe, with what waits in it.

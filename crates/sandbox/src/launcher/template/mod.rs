@@ -11,6 +11,8 @@
 mod capture;
 mod descriptors;
 mod layout;
+mod local;
+mod memory;
 mod nest;
 mod sockets;
 mod start;
@@ -64,6 +66,8 @@ pub(super) enum Word {
     Nest { number: u64, pid: i32 },
     /// A nest could not be made.
     NoNest { number: u64, step: String, reason: String },
+    /// The template itself has ended: no more copies can be made.
+    Lost(Ending),
     /// This process has ended: a copy, or a seat. Its id is that in the template's pid namespace.
     Ended { pid: i32, ending: Ending },
 }
@@ -235,6 +239,11 @@ impl Template<'_> {
         while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
             let Some(pid) = status.pid() else { break };
             let Some(ending) = ending(status) else { continue };
+            if pid == self.runtime && self.captured.is_some() {
+                // Its copies go on: they have memory of their own.
+                self.say(&Word::Lost(ending), &[]);
+                continue;
+            }
             if pid == self.runtime {
                 let notice = control::encode(&Notice::Ended(ending));
                 let _ = socket::send(self.birth.ends.supervision, &notice, &[], MsgFlags::empty());
