@@ -50,7 +50,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const OVERHEAD: (u32, u32) = (15, 40);
 
 fn is_named(name: &str) -> bool {
-    name == "java" && !BOOTSTRAP.is_empty()
+    name == "java" && is_built_in()
+}
+
+/// Whether there was a bootstrap when the platform was built.
+pub(super) fn is_built_in() -> bool {
+    !BOOTSTRAP.is_empty()
 }
 
 /// Where distributions and vendors install.
