@@ -165,12 +165,23 @@ fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> 
         command.push(format!("-XX:SharedArchiveFile={BOOTSTRAP_DIR}/{ARCHIVE}"));
     }
     command.extend(options(own, interpreter.installed.version.0).map(str::to_owned));
-    if !["-Xm", "HeapSize", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
-        command.push(format!("-Xms{}m", FIRST_HEAP.min(heap(spec.memory_mb))));
-        command.push(format!("-Xmx{}m", heap(spec.memory_mb)));
-    }
+    command.extend(sizes(own, spec.memory_mb));
     command.extend(PROGRAM.map(str::to_owned));
     command
+}
+
+/// The options about the heap of a function with `memory` MB. A JVM does not start with a first heap that is larger than
+/// the largest one: a function that chooses one of them is not told the first.
+fn sizes(own: &str, memory: u32) -> Vec<String> {
+    let heap = heap(memory);
+    let mut sizes = Vec::new();
+    if !["-Xm", "HeapSize", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
+        sizes.push(format!("-Xms{}m", FIRST_HEAP.min(heap)));
+    }
+    if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
+        sizes.push(format!("-Xmx{heap}m"));
+    }
+    sizes
 }
 
 /// The memory for objects in a function with `memory` MB, in MB: so much that a function which wants more is told so by
@@ -249,6 +260,9 @@ mod tests {
     #[test]
     fn objects_get_most_of_the_memory() {
         assert_eq!([128, 512, 10_240].map(heap), [88, 436, 8_704]);
+        assert_eq!(sizes("", 512), ["-Xms32m", "-Xmx436m"]);
+        assert_eq!(sizes("-Xms100m", 512), ["-Xmx436m"]);
+        assert!(sizes("-Xmx20m", 512).is_empty());
     }
 
     #[test]
