@@ -1,13 +1,19 @@
-// Loads a function, hands it one event, sends its answer back.
+// Loads a function, hands it its events one after another, sends its answers back.
 //
 // Runs on Node.js 18 and later inside a sandbox. It is CommonJS, because `import` takes up to half as long as the bare
 // interpreter's start, and it loads next to nothing: streams, `net` (which `process.stdout` brings) and `util` come
 // when the function asks for them.
 //
 // The event channel is descriptor 3. A frame is one byte for its kind, four for its length (big-endian), and its body:
-//     R  ready for the event                  A  answer, JSON or the bytes of a response stream
-//     I  loading failed, error document       E  the handler raised, error document
-//     V  the event: length of the header (four bytes), header (JSON), event (JSON); the one frame that comes in
+//     R  ready for an event                         A  answer, JSON or the bytes of a response stream
+//     I  loading or a hook failed, error document   E  the handler raised, error document
+//     S  ready to be copied
+// and those that come in:
+//     V  an event: length of the header (four bytes), header (JSON), event (JSON)
+//     S  this process is about to be copied: answered by S
+//     C  this process is a copy: JSON with `environment`, variables to set; answered by R
+//
+// While a frame is waited for, no code of the function runs in this thread, as on AWS between events.
 //
 // What a function meets depends on the runtime that it asks for, as on AWS: from `nodejs24.x` on, handlers have no
 // callback, plain values are answered at once, and a rejection that nobody handles fails the event.
@@ -18,8 +24,10 @@ const fs = require("fs");
 const path = require("path");
 
 // Kept from the start: the function may replace them.
-const { readSync, writeSync } = fs;
-const { env } = process;
+const { closeSync, openSync, readlinkSync, readSync, writeSync } = fs;
+const { env, exit } = process;
+const { setImmediate } = globalThis;
+const collectGarbage = globalThis.gc;
 
 const CHANNEL = 3;
 const TASK = env.LAMBDA_TASK_ROOT || "/var/task";
@@ -33,8 +41,8 @@ const STREAMING = Symbol.for("aws.lambda.runtime.handler.streaming");
 
 let requestId;
 
-/** The handler has got its event: errors are its own from now on. */
-let invoked = false;
+/** The event that is being handled. */
+let current;
 
 /** What happens when the event loop has run empty. */
 let whenIdle = () => {};
@@ -50,58 +58,70 @@ class Fault extends Error {
 
 // The channel
 
-/** Writes everything, also where a child of the function has made the descriptor non-blocking. */
-function write(descriptor, bytes) {
-  for (let sent = 0; sent < bytes.length; ) {
+/** Calls until the system does something: a child of the function may have made the descriptor non-blocking. */
+function patiently(call, ...given) {
+  for (;;) {
     try {
-      sent += writeSync(descriptor, bytes, sent);
+      return call(...given);
     } catch (error) {
-      if (error.code !== "EAGAIN") throw error;
+      if (error.code !== "EAGAIN" && error.code !== "EINTR") throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
 }
 
+/** While it is true, nothing is written. */
+let rehearsing = false;
+
+/** Writes everything. */
+function write(descriptor, bytes) {
+  for (let sent = rehearsing ? bytes.length : 0; sent < bytes.length; ) {
+    sent += patiently(writeSync, descriptor, bytes, sent);
+  }
+}
+
 /** Sends one frame. Nothing that was printed is left behind: the log is written synchronously. */
-function send(kind, body) {
-  const head = new Uint8Array(5);
-  head[0] = kind.charCodeAt(0);
-  if (body) new DataView(head.buffer).setUint32(1, body.length);
-  write(CHANNEL, head);
-  if (body) write(CHANNEL, body);
+function send(kind, body = "") {
+  const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  const frame = Buffer.allocUnsafe(5 + length);
+  frame[0] = kind.charCodeAt(0);
+  frame.writeUInt32BE(length, 1);
+  if (typeof body === "string") frame.write(body, 5);
+  else frame.set(body, 5);
+  write(CHANNEL, frame);
 }
 
-/** Fills `bytes`. It blocks; the platform closes the channel only when it ends this process. */
-function receive(bytes) {
-  for (let got = 0; got < bytes.length; ) {
-    const read = readSync(CHANNEL, bytes, got, bytes.length - got, null);
-    if (read === 0) process.exit(0);
-    got += read;
+/** Fills `bytes` from a place on, at least up to another one; how far. It blocks. */
+function fill(bytes, from, least) {
+  while (from < least) {
+    const read = patiently(readSync, CHANNEL, bytes, from, bytes.length - from, null);
+    if (read === 0) exit(0); // the platform closes the channel only when it ends this process
+    from += read;
   }
-  return bytes;
+  return from;
 }
 
-/** The number at a place in `bytes`. */
-function numberAt(bytes, place) {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(place);
-}
+/** What has come: the last frame, up to `used`, and what came along with it. */
+const arrived = Buffer.allocUnsafeSlow(64 * 1024);
+let used = 0;
+let filled = 0;
 
-/** Sends the last frame and waits to be killed: the code behind it does not run, but threads of the function do. */
-function conclude(kind, body) {
-  try {
-    send(kind, typeof body === "string" ? Buffer.from(body) : body);
-    receive(new Uint8Array(1));
-  } finally {
-    process.exit(0); // the platform is gone
+/** The next frame: its kind, and its body, which is overwritten by the one after. One read, unless it is long. */
+function receive() {
+  if (used < filled) arrived.copyWithin(0, used, filled);
+  filled = fill(arrived, filled - used, 5);
+  const kind = String.fromCharCode(arrived[0]);
+  const end = 5 + arrived.readUInt32BE(1);
+  if (end <= arrived.length) {
+    filled = fill(arrived, filled, end);
+    used = end;
+    return [kind, arrived.subarray(5, end)];
   }
-}
-
-/** The event, as its header and its text. */
-function nextEvent() {
-  const head = receive(new Uint8Array(5));
-  const body = receive(Buffer.allocUnsafe(numberAt(head, 1)));
-  const split = 4 + numberAt(body, 0);
-  return [JSON.parse(body.toString("utf8", 4, split)), body.toString("utf8", split)];
+  const body = Buffer.allocUnsafeSlow(end - 5);
+  arrived.copy(body, 0, 5, filled);
+  fill(body, filled - 5, body.length);
+  used = filled = 0;
+  return [kind, body];
 }
 
 // Logging
@@ -228,8 +248,8 @@ function withProperties(error) {
   });
 }
 
-/** Logs an error and ends the event with its document. */
-function fail(title, error) {
+/** Logs an error: its document, as text. */
+function refusal(title, error) {
   logError(title, error);
   let document = describe(error);
   let text = JSON.stringify(document);
@@ -238,7 +258,18 @@ function fail(title, error) {
     document = { errorType: cut(document.errorType), errorMessage: cut(document.errorMessage), trace: [] };
     text = JSON.stringify(document);
   }
-  conclude(invoked ? "E" : "I", text);
+  return text;
+}
+
+/** Tells of an error after which there is no going on. */
+function die(title, error, status) {
+  try {
+    send(current ? "E" : "I", refusal(title, error));
+    if (!current) fill(arrived, 0, arrived.length); // waits to be killed
+    closeSync(CHANNEL); // the platform must not hand over another event
+  } finally {
+    exit(status);
+  }
 }
 
 // The function
@@ -350,24 +381,33 @@ function contextOf(header) {
 
 // Answers
 
-const invokeError = (error) => fail("Invoke Error", error);
-
-/** An answer is on its way. */
-let answered = false;
-
-/** Sends what the handler returned, after the rejections of this turn of the event loop have come to light. */
-function answer(result) {
-  answered = true;
+/**
+ * Ends an event, unless it has ended: with what `last` makes, a frame's kind and body, after the code that is running
+ * has returned and the rejections of this turn of the event loop have come to light.
+ */
+function settle(event, last) {
+  if (event.settled) return;
+  event.settled = true;
   whenIdle = () => {};
-  setImmediate(() => {
-    let text;
+  setImmediate(() => event.end(...last()));
+}
+
+/** Ends an event with an error. */
+function fail(event, error) {
+  if (event.settled) return;
+  const text = refusal("Invoke Error", error);
+  settle(event, () => ["E", text]);
+}
+
+/** Ends an event with what the handler returned. */
+function answer(event, result) {
+  settle(event, () => {
     try {
-      text = JSON.stringify(result) ?? "null";
+      return ["A", JSON.stringify(result) ?? "null"];
     } catch {
       const kind = WITHOUT_CALLBACKS ? "Runtime.JSONStringifyError" : "Error";
-      return invokeError(new Fault(kind, "Unable to stringify response body"));
+      return ["E", refusal("Invoke Error", new Fault(kind, "Unable to stringify response body"))];
     }
-    conclude("A", text);
   });
 }
 
@@ -379,31 +419,34 @@ function neverSettled() {
   const message =
     "The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise " +
     "that was never settled. For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes";
-  invokeError(new Fault("Runtime.NodeJsExit", message));
+  die("Invoke Error", new Fault("Runtime.NodeJsExit", message), 13);
 }
 
 /** Runs a handler of Node.js 24 and later. */
-function invoke(handler, event, context) {
+function invoke(handler, event, payload, context) {
   whenIdle = neverSettled;
-  const result = handler(event, context);
-  if (isPromise(result)) result.then(answer, invokeError);
-  else answer(result);
+  const result = handler(payload, context);
+  if (!isPromise(result)) return answer(event, result);
+  result.then(
+    (value) => answer(event, value),
+    (error) => fail(event, error),
+  );
 }
 
 /** Runs a handler that may answer in four ways; the first one counts. */
-function invokeWithCallback(handler, event, context) {
+function invokeWithCallback(handler, event, payload, context) {
   let open = true;
   const first = (run) => (...given) => {
     if (!open) return;
     open = false;
     run(...given);
   };
-  const settle = (error, result) => (error === undefined || error === null ? answer(result) : invokeError(error));
-  const done = first(settle);
+  const isError = (error) => error !== undefined && error !== null;
+  const finish = (error, result) => (isError(error) ? fail(event, error) : answer(event, result));
+  const done = first(finish);
   const callback = first((error, result) => {
-    const waits = context.callbackWaitsForEmptyEventLoop && (error === undefined || error === null);
-    if (waits) whenIdle = () => answer(result);
-    else settle(error, result);
+    if (context.callbackWaitsForEmptyEventLoop && !isError(error)) whenIdle = () => answer(event, result);
+    else finish(error, result);
   });
   const succeed = (result) => done(null, result);
   const failed = (error) => done(error ?? "handled");
@@ -411,9 +454,9 @@ function invokeWithCallback(handler, event, context) {
 
   let result;
   const isAsync = handler.constructor?.name === "AsyncFunction";
-  whenIdle = () => (isAsync ? neverSettled() : answer(result));
+  whenIdle = () => (isAsync ? neverSettled() : answer(event, result));
   try {
-    result = handler(event, context, callback);
+    result = handler(payload, context, callback);
   } catch (error) {
     return callback(error);
   }
@@ -425,16 +468,16 @@ function invokeWithCallback(handler, event, context) {
 }
 
 /** Runs a handler that writes a stream, whose bytes become the answer when it has ended. */
-async function invokeStreaming(handler, event, context) {
+async function invokeStreaming(handler, event, payload, context) {
   const stream = responseStream();
   const finished = new Promise((resolve, reject) => stream.on("finish", resolve).on("error", reject));
   finished.catch(() => {}); // it counts once the handler has returned
-  whenIdle = () => invokeError(new Error("Response stream is not finished."));
-  const running = handler(event, stream, context);
+  whenIdle = () => fail(event, new Error("Response stream is not finished."));
+  const running = handler(payload, stream, context);
   if (!isPromise(running)) throw new Error("Streaming does not support non-async handlers.");
   if ((await running) !== undefined) console.warn("Streaming handlers ignore return values.");
   await finished;
-  conclude("A", stream.answer());
+  settle(event, () => ["A", stream.answer()]);
 }
 
 function responseStream() {
@@ -474,7 +517,13 @@ function responseStream() {
   return new ResponseStream();
 }
 
-/** The global `awslambda`, by which a handler says that it writes a stream. */
+/** Called before copies are made, the last one first, and in each copy, the first one first. */
+const hooks = { beforeSnapshot: [], afterRestore: [] };
+
+/**
+ * The global `awslambda`, by which a handler says that it writes a stream, and by which a function registers hooks: in
+ * Python's words, for AWS has none for Node.js.
+ */
 const awslambda = {
   streamifyResponse(handler) {
     handler[STREAMING] = "response";
@@ -487,33 +536,192 @@ const awslambda = {
       return stream;
     }
   },
+
+  registerBeforeSnapshot(hook, ...given) {
+    hooks.beforeSnapshot.unshift(() => hook(...given));
+    return hook;
+  },
+
+  registerAfterRestore(hook, ...given) {
+    hooks.afterRestore.push(() => hook(...given));
+    return hook;
+  },
 };
 
-// The life of this process
+// Copies
 
-/** Takes the event and runs the handler. */
-function serve(handler) {
-  send("R");
-  const [header, text] = nextEvent();
-  invoked = true;
-  requestId = header.request_id;
-  if (header.trace_id) process.env._X_AMZN_TRACE_ID = header.trace_id; // also where the function has put another `env`
-  else delete process.env._X_AMZN_TRACE_ID;
+/**
+ * Replaces `Math.random` before the function can get hold of it: V8's own has a state that every copy would have, and
+ * nothing to change it by. This one is xoshiro128** of Blackman and Vigna; it returns what gives it a new state.
+ */
+function replaceRandom() {
+  const { imul } = Math;
+  const state = Int32Array.from({ length: 4 }, () => Math.random() * 2 ** 32);
+  const next = () => {
+    const b = state[1];
+    const c = state[2] ^ state[0];
+    const d = state[3] ^ b;
+    const word = imul(b, 5);
+    state[0] ^= d;
+    state[1] = b ^ c;
+    state[2] = c ^ (b << 9);
+    state[3] = (d << 11) | (d >>> 21);
+    return imul((word << 7) | (word >>> 25), 9);
+  };
+  const replacement = {
+    random() {
+      return ((next() >>> 5) * 2 ** 26 + (next() >>> 6)) / 2 ** 53;
+    },
+  };
+  Math.random = replacement.random;
+  return (words) => state.set(words);
+}
+
+const seedRandom = replaceRandom();
+
+/** Words from the system, without loading `crypto`. */
+function entropy() {
+  const words = new Int32Array(4);
+  const source = openSync("/dev/urandom");
+  readSync(source, words);
+  closeSync(source);
+  return words;
+}
+
+/** Gives this process what no other copy has. OpenSSL does so by itself: it sees that the process has another id. */
+function reseed() {
+  seedRandom(entropy());
   try {
-    const run = handler[STREAMING] ? invokeStreaming : WITHOUT_CALLBACKS ? invoke : invokeWithCallback;
-    run(handler, JSON.parse(text), contextOf(header))?.catch(invokeError);
-  } catch (error) {
-    invokeError(error);
+    Object.defineProperty(process, "pid", { value: Number(readlinkSync("/proc/self")) });
+  } catch {
+    // there is no /proc, or the function has made it constant
   }
 }
 
-/** An error that nobody handles ends the event; beside an answer that is on its way it is only logged. */
+/** How many values Node takes from OpenSSL at a time, and keeps: copies would have the same. */
+const KEPT = { randomUUID: 128, randomInt: 1024 };
+
+/** Uses up what Node keeps, so that each copy takes its own. It can be seen when Node takes more. */
+function useUpWhatIsKept(crypto) {
+  let taken;
+  const init = (_id, type) => (taken ||= type === "RANDOMBYTESREQUEST");
+  const watch = require("async_hooks").createHook({ init });
+  const draws = { randomUUID: () => crypto.randomUUID(), randomInt: () => crypto.randomInt(2) };
+  for (const [name, draw] of Object.entries(draws)) {
+    taken = false;
+    watch.enable();
+    for (let drawn = 0; !taken; drawn++) {
+      if (drawn > KEPT[name]) throw new Fault("Runtime.NotCopied", `this Node.js keeps more of ${name} than known`);
+      draw();
+    }
+    watch.disable();
+    for (let drawn = 1; drawn < KEPT[name]; drawn++) draw();
+  }
+}
+
+/** Runs what every event runs: code is compiled when it first runs, in memory that copies share. */
+async function rehearse(handler) {
+  const header = '{"request_id":"","deadline_ms":0,"client_context":null,"function_arn":"","trace_id":""}';
+  const body = Buffer.from(`....${header}{"key":["value",1,2.5,null,true]}`);
+  body.writeUInt32BE(header.length);
+  const answering = handler[STREAMING]
+    ? awslambda.streamifyResponse(async (event, stream) => void stream.end(event))
+    : async (event, context) => [event, context.getRemainingTimeInMillis()];
+  const failing = () => {
+    throw new Fault("Rehearsal", "");
+  };
+  const quietly = (call, ...given) => {
+    rehearsing = true;
+    call(...given);
+    rehearsing = false;
+  };
+  for (let i = 0; i < 10; i++) {
+    for (const part of [answering, failing]) {
+      const [kind, said] = await new Promise((resolve) => {
+        quietly(handle, part, { end: (...last) => resolve(last) }, body);
+      });
+      quietly(send, kind, said);
+    }
+    takeOver({});
+  }
+  requestId = undefined;
+  delete process.env._X_AMZN_TRACE_ID;
+}
+
+/** Comes before copies are made, however many. */
+async function getReadyToBeCopied(handler) {
+  for (const hook of hooks.beforeSnapshot) await hook();
+  await rehearse(handler);
+  if (process.moduleLoadList.some((module) => module.includes("crypto"))) useUpWhatIsKept(require("crypto"));
+  collectGarbage?.();
+}
+
+/** Makes the process one of its own. */
+function takeOver(environment) {
+  for (const [name, value] of Object.entries(environment)) process.env[name] = value;
+  reseed();
+}
+
+/** Comes first in every copy. */
+async function becomeCopy(body) {
+  takeOver(JSON.parse(body.toString()).environment);
+  for (const hook of hooks.afterRestore) await hook();
+}
+
+// The life of this process
+
+/** Runs the handler with the event of a frame. */
+function handle(handler, event, body) {
+  const split = 4 + body.readUInt32BE(0);
+  const header = JSON.parse(body.toString("utf8", 4, split));
+  const text = body.toString("utf8", split);
+  requestId = header.request_id;
+  process.env._X_AMZN_TRACE_ID = header.trace_id; // also where the function has put another `env`
+  try {
+    const run = handler[STREAMING] ? invokeStreaming : WITHOUT_CALLBACKS ? invoke : invokeWithCallback;
+    run(handler, event, JSON.parse(text), contextOf(header))?.catch((error) => fail(event, error));
+  } catch (error) {
+    fail(event, error);
+  }
+}
+
+/**
+ * Waits for a frame and does what it says. What is next comes in another turn of the event loop, whose clock has stood
+ * still while this one waited: so timers count from now, and connections that have been closed are known to be.
+ */
+function next(handler) {
+  const [kind, body] = receive();
+  if (kind === "V") {
+    current = {
+      settled: false,
+      end(kind, body) {
+        send(kind, body);
+        current = undefined;
+        next(handler);
+      },
+    };
+    setImmediate(handle, handler, current, body);
+  } else {
+    const step = kind === "S" ? getReadyToBeCopied(handler) : becomeCopy(body);
+    whenIdle = () => die("Hook Error", new Fault("Runtime.NodeJsExit", "A hook was never settled"), 13);
+    const go = () => {
+      send(kind === "S" ? "S" : "R");
+      next(handler);
+    };
+    step.then(
+      () => setImmediate(go),
+      (error) => die("Hook Error", error, 1),
+    );
+  }
+}
+
+/** An error that nobody handles ends the process; beside an answer that is on its way it is only logged. */
 function unhandledRejection(reason, promise) {
   const fault = new Fault("Runtime.UnhandledPromiseRejection", describeReason(reason));
   Object.assign(fault, { reason, promise });
   const title = "Unhandled Promise Rejection";
-  if (answered && !WITHOUT_CALLBACKS) logError(title, fault);
-  else fail(title, fault);
+  if (current?.settled && !WITHOUT_CALLBACKS) logError(title, fault);
+  else die(title, fault, 128);
 }
 
 function describeReason(reason) {
@@ -527,16 +735,20 @@ function describeReason(reason) {
 function main() {
   requestId = env._MAYFLY_REQUEST_ID;
   delete env._MAYFLY_REQUEST_ID;
-  const uncaught = (error) => fail("Uncaught Exception", error);
+  const uncaught = (error) => die("Uncaught Exception", error, 129);
   process.on("uncaughtException", uncaught);
   process.on("unhandledRejection", unhandledRejection);
   process.on("beforeExit", () => whenIdle());
   globalThis.awslambda = awslambda;
   patchConsole();
   makeOutputSynchronous();
-  whenIdle = () => process.exit(13); // Node's own status for a top-level await that nothing settles
+  whenIdle = () => exit(13); // Node's own status for a top-level await that nothing settles
   // A turn of the event loop lets rejections of loading come to light before the event is asked for.
-  load(env._HANDLER ?? "").then((handler) => setImmediate(serve, handler), uncaught);
+  const begin = (handler) => {
+    send("R");
+    next(handler);
+  };
+  load(env._HANDLER ?? "").then((handler) => setImmediate(begin, handler), uncaught);
 }
 
 main();

@@ -1,22 +1,29 @@
-"""Loads a function, hands it one event, sends its answer back.
+"""Loads a function, hands it its events one after another, sends its answers back.
 
 Runs on Python 3.9 and later inside a sandbox. It imports next to nothing: every module that it loads, every start
 pays for. `json` alone takes as long as the bare interpreter, so the C functions below it are used directly, and
 `logging` is set up at the moment when the function imports it.
 
 The event channel is descriptor 3. A frame is one byte for its kind, four for its length (big-endian), and its body:
-    R  ready for the event                  A  answer, JSON
-    I  loading failed, error document       E  the handler raised, error document
-    V  the event: length of the header (four bytes), header (JSON), event (JSON); the one frame that comes in
+    R  ready for an event                         A  answer, JSON
+    I  loading or a hook failed, error document   E  the handler raised, error document
+    S  ready to be copied
+and those that come in:
+    V  an event: length of the header (four bytes), header (JSON), event (JSON)
+    S  this process is about to be copied: answered by S
+    C  this process is a copy: JSON with `environment`, variables to set; answered by R
 """
 
 import posix
 import sys
 import time
+from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
 
 CHANNEL = 3
+CHUNK = 64 * 1024
 TASK = "/var/task"
-REQUEST_ID = ""
+REQUEST_ID = ""  # of the event that is being handled
+AHEAD = b""  # what has come of frames that nobody has asked for yet
 
 
 def variable(name):
@@ -48,23 +55,35 @@ def send(kind, body=b""):
         rest = rest[posix.write(CHANNEL, rest) :]
 
 
-def receive(length):
-    """Reads exactly so many bytes; the platform closes the channel only when it ends this process."""
-    chunks = []
-    while length:
-        chunk = posix.read(CHANNEL, length)
-        if not chunk:
-            posix._exit(0)
-        chunks.append(chunk)
-        length -= len(chunk)
-    return b"".join(chunks)
+def read(most=CHUNK):
+    """Bytes of the channel; the platform closes it only when it ends this process."""
+    found = posix.read(CHANNEL, most)
+    if not found:
+        posix._exit(0)
+    return found
+
+
+def receive():
+    """The next frame: a list of its kind and its body. One read, unless it is long."""
+    global AHEAD
+    frame = AHEAD or read()
+    while len(frame) < 5:
+        frame += read()
+    end = 5 + int.from_bytes(frame[1:5], "big")
+    if len(frame) < end:
+        chunks, missing = [frame], end - len(frame)
+        while missing:
+            chunks.append(read(missing))
+            missing -= len(chunks[-1])
+        frame = b"".join(chunks)
+    AHEAD = frame[end:]
+    return [frame[:1], frame[5:end]]
 
 
 def wait_for_the_end():
     """Waits to be killed. Threads of the function go on until then."""
-    while posix.read(CHANNEL, 4096):
-        pass
-    posix._exit(0)
+    while True:
+        read()
 
 
 # JSON
@@ -81,13 +100,14 @@ class Scanning:
     memo = {}
 
 
+SCAN = make_scanner(Scanning)
+
+
 def loads(text):
     """The same as `json.loads`."""
     try:
-        from _json import make_scanner
-
         bare = text.strip(" \t\n\r")
-        value, end = make_scanner(Scanning)(bare, 0)
+        value, end = SCAN(bare, 0)
         if end == len(bare):
             return value
     except Exception:
@@ -105,14 +125,18 @@ class HasDecimals(Exception):
     """A value holds numbers of `decimal`, which the fast way cannot write."""
 
 
+def writes_ascii():
+    """Up to Python 3.11, Lambda's answers are ASCII; it is the version that the function asks for that counts."""
+    minor = variable("AWS_EXECUTION_ENV").rpartition("python3.")[2]
+    return minor.isdecimal() and int(minor) < 12
+
+
+QUOTE = encode_basestring_ascii if writes_ascii() else encode_basestring
+
+
 def dumps(value, other=None):
     """JSON as Lambda's runtime for Python writes it: like `json.dumps`, but numbers of `decimal` are numbers, and bytes
     are text. What has no JSON becomes what `other` makes of it, or is refused."""
-    from _json import encode_basestring, encode_basestring_ascii, make_encoder
-
-    # Up to Python 3.11, Lambda's answers are ASCII; it is the version that the function asks for that counts.
-    minor = variable("AWS_EXECUTION_ENV").rpartition("python3.")[2]
-    quote = encode_basestring_ascii if minor.isdecimal() and int(minor) < 12 else encode_basestring
     decimals = []
 
     def convert(thing):
@@ -129,13 +153,13 @@ def dumps(value, other=None):
         raise TypeError(f"Object of type {thing.__class__.__name__} is not JSON serializable")
 
     def quote_or_pass(text):
-        return str.__str__(text) if type(text) is Raw else quote(text)
+        return str.__str__(text) if type(text) is Raw else QUOTE(text)
 
     def encode(quote):
         return "".join(make_encoder({}, convert, quote, None, ": ", ", ", False, False, True)(value, 0))
 
     try:
-        return encode(quote)
+        return encode(QUOTE)
     except HasDecimals:
         return encode(quote_or_pass)
 
@@ -143,10 +167,40 @@ def dumps(value, other=None):
 # Errors
 
 
-def own_frames(frames):
-    """The frames that are the function's: those of this file and of the import machinery are left out."""
+def stack_of(error):
+    """Where an exception came from, as `traceback` writes it, which takes longer to load than most handlers to run.
+    Frames of this file and of the import machinery are left out."""
     ours = (__file__, "/var/runtime/bootstrap.py", "<frozen importlib")
-    return [frame for frame in frames if not frame.filename.startswith(ours)]
+    trace, frames, sources = error.__traceback__, [], {}
+    while trace:
+        code = trace.tb_frame.f_code
+        if not code.co_filename.startswith(ours):
+            frames.append((code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    entries, times = [], 0
+    for frame, following in zip(frames, frames[1:] + [None]):
+        times += 1
+        if times <= 3:
+            file, line, name = frame
+            text = source_line(file, line, sources)
+            entries.append(f'  File "{file}", line {line}, in {name}\n' + (f"    {text}\n" if text else ""))
+        if frame != following:
+            if times > 3:
+                entries.append(f"  [Previous line repeated {times - 3} more time{'s' if times > 4 else ''}]\n")
+            times = 0
+    return entries
+
+
+def source_line(file, line, sources):
+    """A line of a source file, without its margins; empty if it cannot be read."""
+    if file not in sources:
+        try:
+            with open(file, encoding="utf-8", errors="replace") as source:
+                sources[file] = source.readlines()
+        except (OSError, ValueError):
+            sources[file] = []
+    lines = sources[file]
+    return lines[line - 1].strip() if 0 < line <= len(lines) else ""
 
 
 def describe(error):
@@ -154,12 +208,7 @@ def describe(error):
     if isinstance(error, Fault):
         kind, stack = error.kind, error.stack
     else:
-        import traceback
-
-        kind = type(error).__name__
-        frames = own_frames(traceback.extract_tb(error.__traceback__))
-        # As tuples, frames do not mark the place within their line: neither do Lambda's.
-        stack = traceback.format_list([(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames])
+        kind, stack = type(error).__name__, stack_of(error)
     try:
         message = str(error)
     except Exception:
@@ -167,24 +216,26 @@ def describe(error):
     return {"errorMessage": message, "errorType": kind, "requestId": REQUEST_ID, "stackTrace": stack}
 
 
-def report(kind, error):
-    """Logs an error and sends its document. Carriage returns keep the lines of one record together."""
+def error_record(document):
+    """What the log says of an error. Carriage returns keep the lines of one record together."""
+    if logs_json():
+        return dumps({"timestamp": timestamp(time.time()), "level": "ERROR", **document})
+    lines = [
+        f"[ERROR] {document['errorType']}: {document['errorMessage']}",
+        "Traceback (most recent call last):",
+    ]
+    lines += [line for entry in document["stackTrace"] for line in entry.splitlines()]
+    return "\r".join(lines).replace("\n", "\r")
+
+
+def refusal(error):
+    """Logs an error: its document, as a body."""
     document = describe(error)
     try:
-        if logs_json():
-            record = dumps({"timestamp": timestamp(time.time()), "level": "ERROR", **document})
-        else:
-            lines = [
-                f"[ERROR] {document['errorType']}: {document['errorMessage']}",
-                "Traceback (most recent call last):",
-            ]
-            lines += [line for entry in document["stackTrace"] for line in entry.splitlines()]
-            record = "\r".join(lines).replace("\n", "\r")
-        sys.stdout.write(record + "\n")
+        sys.stdout.write(error_record(document) + "\n")
     except Exception:
         pass
-    send(kind, dumps(document).encode("utf-8", "replace"))
-    wait_for_the_end()
+    return dumps(document).encode("utf-8", "replace")
 
 
 # Logging
@@ -363,30 +414,218 @@ def client_context(text):
     return ClientContext(custom=sent.get("custom"), env=sent.get("env"), client=client)
 
 
-def context(header):
-    """The context object of an event."""
-    made = LambdaContext(
-        aws_request_id=header["request_id"],
+FUNCTION = {}
+
+
+def describe_function():
+    """What is the same for every event that this process handles."""
+    FUNCTION.update(
         log_group_name=variable("AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream_name=variable("AWS_LAMBDA_LOG_STREAM_NAME"),
         function_name=variable("AWS_LAMBDA_FUNCTION_NAME"),
         memory_limit_in_mb=variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
         function_version=variable("AWS_LAMBDA_FUNCTION_VERSION"),
+    )
+
+
+def context(header):
+    """The context object of an event."""
+    return LambdaContext(
+        aws_request_id=header["request_id"],
+        **FUNCTION,
         invoked_function_arn=header["function_arn"],
         client_context=client_context(header["client_context"]),
         identity=CognitoIdentity(cognito_identity_id=None, cognito_identity_pool_id=None),
         tenant_id=None,
+        _deadline_ms=header["deadline_ms"],
     )
-    made._deadline_ms = header["deadline_ms"]
-    return made
 
 
 def set_variable(name, value):
-    """Sets an environment variable for this process, its children, and for whoever has loaded `os` or will."""
+    """Sets an environment variable for this process and its children. `os.environ` has the same dictionary."""
     posix.environ[name.encode()] = value.encode()
     posix.putenv(name, value)
-    if "os" in sys.modules:
-        sys.modules["os"].environ[name] = value
+
+
+def handle(handler, frame):
+    """Handles the event of a frame, which is taken out of it: the kind and the body of the answer."""
+    global REQUEST_ID
+    body = frame.pop()
+    split = 4 + int.from_bytes(body[:4], "big")
+    header = loads(body[4:split].decode())
+    REQUEST_ID = header["request_id"]
+    set_variable("_X_AMZN_TRACE_ID", header["trace_id"])
+    try:
+        try:
+            event = loads(body[split:].decode())
+        except Exception as error:
+            raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
+        del body
+        answer = handler(event, context(header))
+        try:
+            # Bytes are passed on as they are.
+            return b"A", answer if isinstance(answer, bytes) else dumps(answer).encode()
+        except Exception as error:
+            raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
+    except Exception as error:
+        return b"E", refusal(error)
+
+
+# Copies
+
+
+class SnapshotHooks:
+    """Brings `snapshot_restore_py`, as Lambda's runtime does, to functions whose package does not.
+
+    Source: <https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html>
+    """
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return type(sys.__spec__)(name, SnapshotHooks) if name == "snapshot_restore_py" else None
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @staticmethod
+    def exec_module(module):
+        def registry(name):
+            registered = []
+
+            def register(func, *args, **kwargs):
+                registered.append((func, args, kwargs))
+                return func
+
+            def get():
+                return registered
+
+            for prefix, function in (("register", register), ("get", get)):
+                function.__name__ = function.__qualname__ = f"{prefix}_{name}"
+                function.__module__ = module.__name__
+                setattr(module, function.__name__, function)
+
+        registry("before_snapshot")
+        registry("after_restore")
+
+
+def hooks(name):
+    """The hooks that the function has registered: functions, their arguments, and those with names."""
+    module = sys.modules.get("snapshot_restore_py")
+    return getattr(module, f"get_{name}")() if module else []
+
+
+RESEEDERS = []  # what gives each generator of random numbers a new state
+
+
+def find_generators():
+    """Finds every generator of random numbers that is not the system's, wherever the function keeps it."""
+    import gc
+
+    def find(kind):
+        # The type, not `__class__`: a proxy would run code of the function.
+        return [thing for thing in objects if issubclass(type(thing), kind)]
+
+    RESEEDERS.clear()
+    python, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
+    objects = gc.get_objects() if python or numpy else []
+    if python:
+        found = [thing for thing in find(python.Random) if not isinstance(thing, python.SystemRandom)]
+        RESEEDERS.extend(partial(python.Random.seed, generator) for generator in found)
+    if numpy:
+        legacy = [state for state in find(numpy.RandomState) if type(state._bit_generator) is numpy.MT19937]
+        done = {id(state._bit_generator) for state in legacy}
+        RESEEDERS.extend(state.seed for state in legacy)
+        RESEEDERS.extend(partial(renew, bits) for bits in find(numpy.BitGenerator) if id(bits) not in done)
+        RESEEDERS.extend(partial(forget, state) for state in find(numpy.RandomState) if state not in legacy)
+
+
+def partial(function, argument):
+    """A function without its argument; `functools` is not loaded."""
+    return lambda: function(argument)
+
+
+def renew(bits):
+    """Gives a bit generator of numpy the state of a new one."""
+    bits.state = type(bits)().state
+
+
+def forget(state):
+    """Lets a generator of numpy forget the second number of a pair that it has drawn."""
+    kept = state.get_state(legacy=False)
+    state.set_state({**kept, "has_gauss": 0})
+
+
+def reseed():
+    """Gives every generator a state that no other copy has. `os.urandom` has none, and OpenSSL draws from the system
+    again when it sees that the process has another id."""
+    for reseeder in RESEEDERS:
+        reseeder()
+    uuid = sys.modules.get("uuid")
+    if uuid:
+        # The library below `uuid1` keeps a sequence that nothing resets: do without it.
+        uuid._generate_time_safe = uuid._UuidCreate = uuid._last_timestamp = None
+        uuid._node = int.from_bytes(posix.urandom(6), "big") | 1 << 40
+
+
+def rehearse():
+    """Runs what every event runs: the interpreter rewrites code while it is new, in memory that copies share."""
+    global REQUEST_ID
+
+    def raises(event, context):
+        raise Fault("Rehearsal", event)
+
+    header = b'{"request_id":"","deadline_ms":0,"client_context":null,"function_arn":"","trace_id":""}'
+    body = len(header).to_bytes(4, "big") + header + b'{"key":["value",1,2.5,null,true]}'
+    for _ in range(20):
+        handle(lambda event, context: [event, context.get_remaining_time_in_millis()], [body])
+        try:
+            raises("", None)
+        except Fault as error:
+            dumps(describe(error))
+            error_record(describe(error))
+    REQUEST_ID = ""
+    del posix.environ[b"_X_AMZN_TRACE_ID"]
+    posix.unsetenv("_X_AMZN_TRACE_ID")
+
+
+def get_ready_to_be_copied():
+    """Comes before copies are made, however many."""
+    import gc
+
+    registered = hooks("before_snapshot")
+    while registered:
+        func, args, kwargs = registered.pop()
+        func(*args, **kwargs)
+    rehearse()
+    gc.unfreeze()
+    gc.collect()
+    find_generators()
+    reseed()  # what cannot be reseeded must not be copied
+    gc.freeze()  # a collection in a copy leaves alone what is shared
+
+
+def become_a_copy(body):
+    """Comes first in every copy."""
+    for name, value in loads(body.decode())["environment"].items():
+        set_variable(name, value)
+    reseed()
+    describe_function()
+    for func, args, kwargs in hooks("after_restore"):
+        func(*args, **kwargs)
+
+
+def attempt(step, kind):
+    """Takes a step towards an event: tells that it is done, or why not, and then there will be no event."""
+    try:
+        step()
+    except Exception as error:
+        send(b"I", refusal(error))
+        wait_for_the_end()
+    send(kind)
+
+
+# The life of this process
 
 
 def prepare():
@@ -407,6 +646,7 @@ def prepare():
             pass
     sys.path[:1] = [TASK] + present  # the first entry is the directory of this file
     sys.meta_path.insert(0, LoggingFinder)
+    sys.meta_path.append(SnapshotHooks)
     import builtins
 
     builtins.exit = builtins.quit = sys.exit  # the `site` module, which is not loaded, would define them
@@ -415,36 +655,24 @@ def prepare():
 def main():
     """The life of this process."""
     global REQUEST_ID
-    prepare()
-    REQUEST_ID = posix.environ.pop(b"_MAYFLY_REQUEST_ID", b"").decode()
-    try:
-        handler = load(posix.environ.get(b"_HANDLER", b"").decode("utf-8", "replace"))
-    except Exception as error:
-        report(b"I", error)
-    send(b"R")
+    handler = None
 
-    frame = receive(5)
-    body = receive(int.from_bytes(frame[1:], "big"))
-    split = 4 + int.from_bytes(body[:4], "big")
-    header = loads(body[4:split].decode())
-    if header.get("trace_id"):
-        set_variable("_X_AMZN_TRACE_ID", header["trace_id"])
-    try:
-        try:
-            event = loads(body[split:].decode())
-        except Exception as error:
-            raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
-        del body
-        answer = handler(event, context(header))
-        try:
-            # Bytes are passed on as they are.
-            answer = answer if isinstance(answer, bytes) else dumps(answer).encode()
-        except Exception as error:
-            raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
-    except Exception as error:
-        report(b"E", error)
-    send(b"A", answer)
-    wait_for_the_end()
+    def initialise():
+        nonlocal handler
+        handler = load(posix.environ.get(b"_HANDLER", b"").decode("utf-8", "replace"))
+
+    prepare()
+    describe_function()
+    REQUEST_ID = posix.environ.pop(b"_MAYFLY_REQUEST_ID", b"").decode()
+    attempt(initialise, b"R")
+    while True:
+        frame = receive()
+        if frame[0] == b"V":
+            send(*handle(handler, frame))
+        elif frame[0] == b"S":
+            attempt(get_ready_to_be_copied, b"S")
+        else:
+            attempt(lambda: become_a_copy(frame.pop()), b"R")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ pub struct Features {
     pub landlock: Option<u32>,
     /// The network policy `internet` can be offered, or why it cannot.
     pub internet: Result<(), String>,
+    /// Initialised processes can be copied, or why they cannot.
+    pub templates: Result<(), String>,
 }
 
 impl fmt::Display for Features {
@@ -77,6 +79,10 @@ impl fmt::Display for Features {
         match &self.internet {
             Ok(()) => writeln!(f, "internet    through a device of its own for each event that may use it")?,
             Err(reason) => writeln!(f, "internet    NOT available: {reason}")?,
+        }
+        match &self.templates {
+            Ok(()) => writeln!(f, "copies      of initialised processes")?,
+            Err(reason) => writeln!(f, "copies      NOT made: {reason}")?,
         }
         let memory = match self.memory {
             Enforcement::Rlimit => "; each process alone, and NOT what processes share",

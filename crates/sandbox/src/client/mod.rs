@@ -55,7 +55,7 @@ pub struct Sandbox {
     features: Features,
     config: Config,
     /// For each interpreter, whether its runtime is prepared.
-    prepared: Vec<OnceCell<()>>,
+    prepared: Vec<Arc<OnceCell<()>>>,
     outside: Arc<Outside>,
 }
 

@@ -12,6 +12,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 pub(super) fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Error> {
@@ -32,7 +33,7 @@ pub(super) fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Err
     let answer = control::decode::<SetupAnswer>(&buffer[..length]);
     let answer = answer.ok_or_else(|| gone(io::ErrorKind::UnexpectedEof.into()))?;
     let features = answer.map_err(Error::Unsupported)?;
-    let prepared = config.interpreters.iter().map(|_| OnceCell::new()).collect();
+    let prepared = config.interpreters.iter().map(|_| Arc::new(OnceCell::new())).collect();
     let outside = Outside::new(&config.network);
     Ok(Sandbox { control: socket::watched(control)?, features, config, prepared, outside })
 }
@@ -72,15 +73,19 @@ fn empty(directory: PathBuf) -> io::Result<PathBuf> {
 impl Sandbox {
     /// Prepares an interpreter's runtime if this is its first event.
     pub(super) async fn prepare(&self, index: usize, interpreter: &Interpreter) -> Result<(), Error> {
-        let Some(prepared) = self.prepared.get(index) else { return Ok(()) };
+        let Some(prepared) = self.prepared.get(index).cloned() else { return Ok(()) };
+        if prepared.initialized() {
+            return Ok(());
+        }
+        let (interpreter, directory) = (interpreter.clone(), runtime_dir(&self.config, index));
         let work = || async {
-            let (interpreter, directory) = (interpreter.clone(), runtime_dir(&self.config, index));
             let kind = Kind::of(interpreter.installed.language);
             let done = tokio::task::spawn_blocking(move || (kind.prepare)(&interpreter, &directory)).await;
             done.map_err(io::Error::other)??;
             Ok::<_, io::Error>(())
         };
-        prepared.get_or_try_init(work).await?;
-        Ok(())
+        // In a task of its own: an event that is given up does not break it off, and nobody begins it a second time.
+        let done = tokio::spawn(async move { prepared.get_or_try_init(work).await.map(|()| ()) });
+        Ok(done.await.map_err(io::Error::other)??)
     }
 }

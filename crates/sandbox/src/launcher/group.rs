@@ -3,8 +3,9 @@
 use super::cgroup::Tree;
 use super::limits::CpuShare;
 use crate::control::Usage;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// What we ask of control groups.
@@ -57,6 +58,55 @@ impl Group {
             fs::write(part.dir.join("cgroup.procs"), "0")?;
         }
         Ok(())
+    }
+
+    /// Makes the directories; a process that writes `0` to each of the files that come back moves itself in.
+    pub(super) fn entrances(&self) -> io::Result<Vec<OwnedFd>> {
+        let mut entrances = Vec::new();
+        for part in &self.parts {
+            fs::create_dir(&part.dir)?;
+            entrances.push(File::options().write(true).open(part.dir.join("cgroup.procs"))?.into());
+        }
+        Ok(entrances)
+    }
+
+    /// Has the kernel hold processes that are at the memory limit instead of killing one of its choice: the launcher,
+    /// which is told, ends them. A seat, which is among them, shares its memory with the template and with all other
+    /// seats; the kernel would kill every one of them for it. Version 1 only.
+    pub(super) fn hold_at_limit(&self) -> io::Result<()> {
+        self.memory_v1().map_or(Ok(()), |dir| fs::write(dir.join("memory.oom_control"), "1"))
+    }
+
+    /// Lifts the limits of memory and of processes: none of these processes runs code of a function any more.
+    pub(super) fn lift(&self) -> io::Result<()> {
+        if let Some(Tree { dir, version, .. }) = self.part(Controller::Memory) {
+            if *version == 2 {
+                fs::write(dir.join("memory.max"), "max")?;
+            } else {
+                let _ = fs::write(dir.join("memory.memsw.limit_in_bytes"), "-1"); // absent without swap accounting
+                fs::write(dir.join("memory.limit_in_bytes"), "-1")?;
+            }
+        }
+        if let Some(Tree { dir, .. }) = self.part(Controller::Pids) {
+            fs::write(dir.join("pids.max"), "max")?;
+        }
+        Ok(())
+    }
+
+    /// Begins to count anew. Version 1 only.
+    pub(super) fn reset(&self) -> io::Result<()> {
+        if let Some(dir) = self.memory_v1() {
+            fs::write(dir.join("memory.max_usage_in_bytes"), "0")?;
+        }
+        match self.part(Controller::Cpuacct) {
+            Some(Tree { dir, version: 1, .. }) => fs::write(dir.join("cpuacct.usage"), "0"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The memory that is held now, in bytes. Version 1 only.
+    pub(super) fn held(&self) -> u64 {
+        self.memory_v1().map_or(0, |dir| number(&dir.join("memory.usage_in_bytes")))
     }
 
     /// Sets the limits of a job with `memory` bytes; `cap` also caps its processor time.

@@ -9,6 +9,7 @@ use super::limits::{Fallback, restrict_process};
 use super::namespace::INSIDE;
 use super::seccomp::Filters;
 use super::sitter::{Failure, Step};
+use super::template;
 use crate::control::{self, CHANNEL, Ending, Notice, Start};
 use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
 use crate::sys::{network, process, socket};
@@ -66,19 +67,39 @@ pub(super) struct Birth<'a> {
     pub(super) landlock: Option<u32>,
 }
 
+/// Tells the server of something.
+pub(super) fn tell(birth: &Birth<'_>, notice: &Notice) {
+    let _ = socket::send(birth.ends.supervision, &control::encode(notice), &[], MsgFlags::empty());
+}
+
 /// The whole life of pid 1.
 pub(super) fn live(birth: &Birth<'_>, filters: Option<&Filters>) {
-    let tell = |notice: &Notice| {
-        let _ = socket::send(birth.ends.supervision, &control::encode(notice), &[], MsgFlags::empty());
-    };
-    match settle_in(birth, filters) {
-        Err(failure) => tell(&failure.notice()),
-        Ok(main) => {
-            let kept = [birth.ends.supervision.as_raw_fd()];
-            let _ = process::close_all_except(&kept);
-            tell(&Notice::Ended(reap_until(main)));
-        }
+    let lived = settle_in(birth).and_then(|()| match birth.start.template {
+        Some(_) => template::live(birth, filters),
+        None => live_for_one(birth, filters),
+    });
+    if let Err(failure) = lived {
+        tell(birth, &failure.notice());
     }
+}
+
+/// Starts the runtime, and says how it ended.
+fn live_for_one(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<(), Failure> {
+    // Pid 1 keeps the launcher's priority: when it is killed, it must get to end the others, however many they are.
+    process::ordinary_children().step("give up the priority")?;
+    process::drop_capabilities().step("drop capabilities")?;
+    if let Some(filters) = filters {
+        filters.apply().step("filter system calls")?;
+    }
+    let main = process::fork(|| {
+        let restricted = birth.landlock.map_or(Ok(()), landlock::restrict).step("restrict files");
+        let notice = restricted.and_then(|()| become_runtime(birth, &[]));
+        tell(birth, &notice.unwrap_or_else(|failure| failure.notice()));
+    })
+    .step("fork")?;
+    let _ = process::close_all_except(&[birth.ends.supervision.as_raw_fd()]);
+    tell(birth, &Notice::Ended(reap_until(main)));
+    Ok(())
 }
 
 /// Reaps every orphan until the process `main` has ended, and says how.
@@ -93,7 +114,8 @@ fn reap_until(main: nix::unistd::Pid) -> Ending {
     }
 }
 
-fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd::Pid, Failure> {
+/// Moves into the sandbox; it stands when this returns.
+fn settle_in(birth: &Birth<'_>) -> Result<(), Failure> {
     let Birth { start, ends, .. } = birth;
     let (uid, gid) = (Uid::from_raw(INSIDE), Gid::from_raw(INSIDE));
     setresgid(gid, gid, gid).step("take the gid")?;
@@ -108,31 +130,45 @@ fn settle_in(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<nix::unistd
 
     enter_root(birth)?;
     sethostname("sandbox").step("set the host name")?;
-    network::raise("lo").step("raise the loopback device")?;
-    if start.runtime_api {
-        let listener = listen(RUNTIME_API_ADDRESS).step("listen for the runtime")?;
-        hand_over(ends, &Notice::RuntimeApi, Some(&listener))?;
-    }
-    let reaches_platform = start.network != NetworkPolicy::Nothing;
-    let listener = reaches_platform.then(|| listen(PLATFORM_ADDRESS)).transpose();
-    let listener = listener.step("listen for the platform")?;
-
+    let sockets = Sockets::open(start)?;
     restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
         .step("set resource limits")?;
-    // Pid 1 keeps the launcher's priority: when it is killed, it must get to end the others, however many they are.
-    process::ordinary_children().step("give up the priority")?;
-    process::drop_capabilities().step("drop capabilities")?;
     prctl::set_no_new_privs().step("forbid new privileges")?;
-    hand_over(ends, &Notice::Ready, listener.as_ref())?;
-    drop(listener);
-    if let Some(filters) = filters {
-        filters.apply().step("filter system calls")?;
+    sockets.hand_over(ends.supervision)
+}
+
+/// The sockets in a sandbox's own network namespace that the server serves.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    runtime_api: Option<TcpListener>,
+    platform: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Raises the loopback device and listens there.
+    pub(super) fn open(start: &Start) -> Result<Sockets, Failure> {
+        network::raise("lo").step("raise the loopback device")?;
+        let runtime_api = start.runtime_api.then(|| listen(RUNTIME_API_ADDRESS)).transpose();
+        let reaches_platform = start.network != NetworkPolicy::Nothing;
+        let platform = reaches_platform.then(|| listen(PLATFORM_ADDRESS)).transpose();
+        Ok(Sockets {
+            runtime_api: runtime_api.step("listen for the runtime")?,
+            platform: platform.step("listen for the platform")?,
+        })
     }
-    process::fork(|| {
-        let notice = become_runtime(birth).unwrap_or_else(|failure| failure.notice());
-        let _ = socket::send(ends.supervision, &control::encode(&notice), &[], MsgFlags::empty());
-    })
-    .step("fork")
+
+    /// Gives them to the server: the sandbox stands.
+    pub(super) fn hand_over(self, supervision: &OwnedFd) -> Result<(), Failure> {
+        let send = |notice: &Notice, listener: Option<&TcpListener>| {
+            let handed: Vec<_> = listener.iter().map(|listener| listener.as_raw_fd()).collect();
+            socket::send(supervision, &control::encode(notice), &handed, MsgFlags::empty())
+                .step("report to the server")
+        };
+        if self.runtime_api.is_some() {
+            send(&Notice::RuntimeApi, self.runtime_api.as_ref())?;
+        }
+        send(&Notice::Ready, self.platform.as_ref())
+    }
 }
 
 /// A socket that listens at this address.
@@ -142,43 +178,57 @@ fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Sends a notice to the server, with a listening socket if there is one.
-fn hand_over(ends: &Ends<'_>, notice: &Notice, listener: Option<&TcpListener>) -> Result<(), Failure> {
-    let handed: Vec<_> = listener.iter().map(|listener| listener.as_raw_fd()).collect();
-    socket::send(ends.supervision, &control::encode(notice), &handed, MsgFlags::empty())
-        .step("report to the server")
-}
-
 /// Puts the event's own mounts into its copy of the root, and leaves the host's behind.
 fn enter_root(birth: &Birth<'_>) -> Result<(), Failure> {
     let Birth { start, root, code, proc, .. } = birth;
-    let size = |bytes: u64| CString::new(bytes.to_string()).unwrap_or_default();
-    let tmp = [(c"mode", c"1777"), (c"size", &size(start.ephemeral_storage))];
-    let tmp = mounts::filesystem(c"tmpfs", &tmp, NO_SUID | NO_DEV).step("make /tmp")?;
-    let shm = [(c"mode", c"1777"), (c"size", &size(start.memory))];
-    let shm = mounts::filesystem(c"tmpfs", &shm, NO_SUID | NO_DEV | NO_EXEC).step("make /dev/shm")?;
     // The new root goes over the old one, then they change places, and the old one, now on top, is let go.
     mounts::attach(root, nix::fcntl::AT_FDCWD, c"/").step("attach the root")?;
-    mounts::attach(tmp, root, c"tmp").step("mount /tmp")?;
-    mounts::attach(shm, root, c"dev/shm").step("mount /dev/shm")?;
+    mount_storage(start, root)?;
     mounts::attach(code, root, c"var/task").step("mount /var/task")?;
-    if *proc {
-        let hidden = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC;
-        let proc = mounts::filesystem(c"proc", &[(c"hidepid", c"invisible")], hidden).step("make /proc")?;
-        mounts::attach(proc, root, c"proc").step("mount /proc")?;
+    if *proc && start.template.is_some() {
+        // The nests of copies may mount a /proc of their own only where one can be seen whole. It lies below the one that
+        // is masked, where nobody gets at it.
+        mount_proc(root)?;
     }
     fchdir(root).step("enter the root")?;
-    for file in MASKED.iter().filter(|file| *proc && Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
-        let nothing = mounts::copy(c"dev/null", false).step("copy /dev/null")?;
-        mounts::attach(nothing, nix::fcntl::AT_FDCWD, file).step("mask a file in /proc")?;
+    if *proc {
+        mount_masked_proc(root)?;
     }
     pivot_root(".", ".").step("change the root")?;
     umount2(".", MntFlags::MNT_DETACH).step("leave the host's root")?;
     chdir("/var/task").step("enter /var/task")
 }
 
-/// Turns the child of pid 1 into the runtime. Returns only if that fails: with a notice if its program is at fault.
-fn become_runtime(birth: &Birth<'_>) -> Result<Notice, Failure> {
+/// Mounts what the function may write to, fresh, below the directory `root`.
+pub(super) fn mount_storage(start: &Start, root: impl AsFd) -> Result<(), Failure> {
+    let size = |bytes: u64| CString::new(bytes.to_string()).unwrap_or_default();
+    let tmp = [(c"mode", c"1777"), (c"size", &size(start.ephemeral_storage))];
+    let tmp = mounts::filesystem(c"tmpfs", &tmp, NO_SUID | NO_DEV).step("make /tmp")?;
+    let shm = [(c"mode", c"1777"), (c"size", &size(start.memory))];
+    let shm = mounts::filesystem(c"tmpfs", &shm, NO_SUID | NO_DEV | NO_EXEC).step("make /dev/shm")?;
+    mounts::attach(tmp, &root, c"tmp").step("mount /tmp")?;
+    mounts::attach(shm, &root, c"dev/shm").step("mount /dev/shm")
+}
+
+fn mount_proc(root: impl AsFd) -> Result<(), Failure> {
+    let hidden = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC;
+    let proc = mounts::filesystem(c"proc", &[(c"hidepid", c"invisible")], hidden).step("make /proc")?;
+    mounts::attach(proc, root, c"proc").step("mount /proc")
+}
+
+/// Mounts `/proc` below the directory `root`, which is the working directory, and hides what tells of the machine.
+pub(super) fn mount_masked_proc(root: impl AsFd) -> Result<(), Failure> {
+    mount_proc(root)?;
+    for file in MASKED.iter().filter(|file| Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
+        let nothing = mounts::copy(c"dev/null", false).step("copy /dev/null")?;
+        mounts::attach(nothing, nix::fcntl::AT_FDCWD, file).step("mask a file in /proc")?;
+    }
+    Ok(())
+}
+
+/// Turns the child of pid 1 into the runtime, with more descriptors at high numbers if it is to have any. Returns only
+/// if that fails: with a notice if its program is at fault.
+pub(super) fn become_runtime(birth: &Birth<'_>, more: &[(&OwnedFd, i32)]) -> Result<Notice, Failure> {
     let Birth { start, ends, .. } = birth;
     setsid().step("begin a session")?;
     let null = File::open("/dev/null").step("open /dev/null")?;
@@ -192,8 +242,10 @@ fn become_runtime(birth: &Birth<'_>) -> Result<Notice, Failure> {
     }
     let last = if channel.is_some() { CHANNEL } else { 2 };
     process::close_on_exec_from(last + 1).step("close descriptors")?;
+    for (fd, number) in more {
+        process::place(fd, *number).step("place a descriptor")?;
+    }
     process::default_signals();
-    birth.landlock.map_or(Ok(()), landlock::restrict).step("restrict files")?;
     let c_strings = |strings: &[String]| -> io::Result<Vec<CString>> {
         strings.iter().map(|s| Ok(CString::new(s.as_str())?)).collect()
     };

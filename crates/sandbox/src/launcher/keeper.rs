@@ -5,7 +5,7 @@ use super::janitor::Janitor;
 use super::namespace::SLOTS;
 use super::root;
 use super::sitter::{self, Ground};
-use super::slot::Slot;
+use super::slot::{Part, Sitter, Slot, Template};
 use crate::control::{self, Notice, Order, Root, Wish};
 use crate::sys::{process, socket};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -23,7 +23,7 @@ const BATCH: usize = 64;
 /// What a descriptor in the epoll is. The number that comes along names its slot; numbers are never used twice, so
 /// that a late event cannot hit another slot.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Control,
     /// A sitter's socket: it delivers pid 1, or hangs up.
     Sitter,
@@ -33,10 +33,22 @@ enum Kind {
     Supervision,
     /// A version 1 memory group is at its limit.
     Memory,
+    /// Pid 1 of a template has something to say.
+    Template,
+    /// A seat has made a copy, or not.
+    Seat,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Control, Kind::Sitter, Kind::Pid1, Kind::Supervision, Kind::Memory];
+    const ALL: [Kind; 7] = [
+        Kind::Control,
+        Kind::Sitter,
+        Kind::Pid1,
+        Kind::Supervision,
+        Kind::Memory,
+        Kind::Template,
+        Kind::Seat,
+    ];
 
     fn pack(self, number: u64) -> u64 {
         number * 8 + self as u64
@@ -50,13 +62,15 @@ impl Kind {
 /// Every sandbox and sitter, and what is needed to make more.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    ground: Ground,
-    trees: Trees,
-    janitor: Janitor,
-    epoll: Epoll,
+    pub(super) ground: Ground,
+    pub(super) trees: Trees,
+    pub(super) janitor: Janitor,
+    pub(super) epoll: Epoll,
     mine: String,
     counter: u64,
-    slots: HashMap<u64, Slot>,
+    pub(super) slots: HashMap<u64, Slot>,
+    /// The slots of templates, by the numbers that the server gave them.
+    pub(super) templates: HashMap<u64, u64>,
     standby: VecDeque<u64>,
     /// The last attempt to fork a sitter failed.
     starved: bool,
@@ -83,6 +97,7 @@ impl Keeper {
             mine,
             counter: 0,
             slots: HashMap::new(),
+            templates: HashMap::new(),
             standby: VecDeque::new(),
             starved: false,
             free_uids: (0..SLOTS).rev().collect(),
@@ -129,12 +144,14 @@ impl Keeper {
                     (Kind::Pid1, slot) => self.dead(slot),
                     (Kind::Supervision, slot) => self.unwanted(slot, buffer),
                     (Kind::Memory, slot) => self.out_of_memory(slot),
+                    (Kind::Template, slot) => self.template_says(slot, buffer),
+                    (Kind::Seat, slot) => self.seat_says(slot, buffer),
                 }
             }
         }
     }
 
-    fn watch(&self, fd: impl AsFd, kind: Kind, number: u64) -> io::Result<()> {
+    pub(super) fn watch(&self, fd: impl AsFd, kind: Kind, number: u64) -> io::Result<()> {
         Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, kind.pack(number)))?)
     }
 
@@ -148,28 +165,40 @@ impl Keeper {
         }
     }
 
-    /// Ends a slot that cannot be used; its sitter's hanging up clears it.
-    fn abandon(&mut self, number: u64) {
+    /// Stops watching a descriptor that is still open.
+    pub(super) fn unwatch(&self, fd: impl AsFd) {
+        let _ = self.epoll.delete(fd); // it may not have been watched
+    }
+
+    /// Ends a slot that cannot be used; its sitter's hanging up, or the end of its pid 1, clears it.
+    pub(super) fn abandon(&mut self, number: u64) {
         if let Some(slot) = self.slots.get_mut(&number) {
             slot.supervision = None;
+            slot.unwanted = true;
             slot.kill();
-            let _ = kill(slot.sitter, Signal::SIGKILL);
+            if let Part::Sitter(sitter) = &slot.part {
+                let _ = kill(sitter.pid, Signal::SIGKILL);
+            }
         }
+    }
+
+    /// A number for a slot that no slot ever had, and a name for its control groups.
+    pub(super) fn next_name(&mut self) -> (u64, String) {
+        self.counter += 1;
+        (self.counter, format!("{}{}", self.mine, self.counter))
     }
 
     /// Forks a sitter into a new slot.
     fn seat(&mut self) -> io::Result<u64> {
         let (orders, theirs) = socket::pair()?;
         let uid = self.free_uids.pop().ok_or_else(|| io::Error::other("too many sandboxes at one time"))?;
-        self.counter += 1;
-        let number = self.counter;
-        let name = format!("{}{number}", self.mine);
+        let (number, name) = self.next_name();
         let group = self.trees.group(&name);
         let ground = &self.ground;
-        let sitter = process::fork(|| sitter::sit(ground, &group, uid, &theirs))
+        let pid = process::fork(|| sitter::sit(ground, &group, uid, &theirs))
             .inspect_err(|_| self.free_uids.push(uid))?;
         self.watch(&orders, Kind::Sitter, number)?;
-        let slot = Slot::new(uid, name, group, sitter, orders);
+        let slot = Slot::new(Part::Sitter(Sitter { pid, uid, template: None }), name, group, orders);
         self.slots.insert(number, slot);
         Ok(number)
     }
@@ -199,17 +228,24 @@ impl Keeper {
     fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
         let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData)? {
             Order::Start(start) => start,
-            Order::Clone { template } => return Err(io::Error::other(format!("no template {template}"))),
+            Order::Clone { template } => return self.copy(template, descriptors),
         };
-        let root = self.roots.get(start.root).ok_or(io::ErrorKind::NotFound)?;
-        if !self.built.contains(&start.root) {
-            root::build(&self.ground.run_dir, start.root, root)?;
-            self.built.insert(start.root);
+        let (template, index) = (start.template, start.root);
+        let root = self.roots.get(index).ok_or(io::ErrorKind::NotFound)?;
+        if !self.built.contains(&index) {
+            root::build(&self.ground.run_dir, index, root)?;
+            self.built.insert(index);
         }
         let number = match self.standby.pop_front() {
             Some(slot) => slot,
             None => self.seat()?,
         };
+        if let Some(template) = template {
+            self.templates.insert(template, number);
+            if let Some(Slot { part: Part::Sitter(sitter), .. }) = self.slots.get_mut(&number) {
+                sitter.template = Some(Template::new(template, start));
+            }
+        }
         self.hand_over(number, message, descriptors).inspect_err(|_| self.abandon(number))
     }
 
@@ -245,7 +281,16 @@ impl Keeper {
         }
         // The socket stays open: pid 1 looks at it to see whether the launcher lives.
         let _ = self.epoll.delete(&slot.orders);
+        let is_template = slot.template().is_some();
         let Some(slot) = self.slots.get(&number) else { return Ok(()) };
+        if is_template {
+            self.watch(&slot.orders, Kind::Template, number)?;
+        }
+        self.watch_first(slot, number)
+    }
+
+    /// Watches for the end of pid 1, and for memory that runs out.
+    pub(super) fn watch_first(&self, slot: &Slot, number: u64) -> io::Result<()> {
         if let Some((_, pidfd)) = &slot.pid1 {
             self.watch(pidfd, Kind::Pid1, number)?;
         }
@@ -255,22 +300,23 @@ impl Keeper {
         Ok(())
     }
 
-    /// The server has what it wanted, or does not want it any more: account, then kill.
+    /// The server wishes something, or is gone.
     fn unwanted(&mut self, number: u64, buffer: &mut [u8]) {
-        let Some(slot) = self.slots.get_mut(&number) else { return };
+        let Some(slot) = self.slots.get(&number) else { return };
         let Some(supervision) = &slot.supervision else { return };
         let length =
             socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
-        match control::decode(&buffer[..length]) {
-            Some(Wish::Capture) => {
-                let reason = "templates are not made yet".to_owned();
-                slot.tell(&Notice::NotCaptured { reason });
-                return;
-            }
-            wish => slot.end(wish == Some(Wish::EndNow)),
+        let wish = control::decode(&buffer[..length]);
+        if wish == Some(Wish::Capture) {
+            return self.capture(number);
         }
-        if let Some(supervision) = &slot.supervision {
-            let _ = self.epoll.delete(supervision);
+        // It has what it wanted, or does not want it any more: account, then kill.
+        self.unwatch(supervision);
+        if self.retire(number) {
+            return;
+        }
+        if let Some(slot) = self.slots.get_mut(&number) {
+            slot.end(wish == Some(Wish::EndNow));
         }
     }
 
@@ -296,24 +342,32 @@ impl Keeper {
     }
 
     /// Frees a slot; its processes are gone.
-    fn clear(&mut self, number: u64) {
+    pub(super) fn clear(&mut self, number: u64) {
         self.standby.retain(|waiting| *waiting != number);
-        if let Some(slot) = self.slots.remove(&number) {
-            drop(slot.orders);
-            let _ = waitpid(slot.sitter, None);
-            self.free_uids.push(slot.uid);
-            self.janitor.remove(&slot.name);
+        let Some(mut slot) = self.slots.remove(&number) else { return };
+        if matches!(slot.part, Part::Copy(_)) {
+            return self.clear_copy(number, slot);
         }
+        self.clear_template(&mut slot);
+        let Part::Sitter(sitter) = slot.part else { return };
+        drop(slot.orders);
+        let _ = waitpid(sitter.pid, None);
+        self.free_uids.push(sitter.uid);
+        self.janitor.remove(&slot.name);
     }
 
     /// Kills everything and waits until it is gone; the janitor then removes the groups.
     fn end_all(&mut self) {
         for slot in self.slots.values() {
             slot.kill();
-            let _ = kill(slot.sitter, Signal::SIGKILL);
+            if let Part::Sitter(sitter) = &slot.part {
+                let _ = kill(sitter.pid, Signal::SIGKILL);
+            }
         }
         for slot in self.slots.values() {
-            for pid in slot.pid1.iter().map(|(pid, _)| *pid).chain([slot.sitter]) {
+            // Copies end with their templates.
+            let Part::Sitter(sitter) = &slot.part else { continue };
+            for pid in slot.pid1.iter().map(|(pid, _)| *pid).chain([sitter.pid]) {
                 let _ = waitpid(pid, None);
             }
         }

@@ -20,10 +20,20 @@ pub(super) fn version() -> Option<u32> {
 /// Puts this process and all that come from it under the rules. The root must be the sandbox's own by now: rules hold
 /// for directories, not for names. They take some 30 us, so that they are written for each event.
 pub(super) fn restrict(version: u32) -> io::Result<()> {
+    rules(version)?.apply()
+}
+
+/// The rules, for whoever is to be put under them.
+pub(super) fn rules(version: u32) -> io::Result<Rules> {
     let rules = Rules::new(version)?;
     rules.allow(c"/", EXECUTE | READ_FILE | READ_DIR)?;
     rules.allow(c"/dev", WRITE_FILE | TRUNCATE | IOCTL_DEV)?;
     rules.allow(c"/dev/shm", CHANGE)?;
     rules.allow(c"/tmp", CHANGE)?;
-    rules.apply()
+    Ok(rules)
+}
+
+/// The flags with which a process is put under rules.
+pub(super) fn flags(version: u32) -> u32 {
+    landlock::restrict_flags(version)
 }

@@ -5,6 +5,7 @@
 //! every sandbox, removes their control groups and ends.
 
 mod cgroup;
+mod copies;
 mod group;
 mod init;
 mod janitor;
@@ -20,6 +21,7 @@ mod seccomp;
 mod serve;
 mod sitter;
 mod slot;
+mod template;
 
 use crate::Error;
 use crate::sys::socket;

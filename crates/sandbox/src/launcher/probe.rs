@@ -1,8 +1,11 @@
 //! Tries out, before the first event, what the machine permits.
 
+use super::cgroup::Trees;
+use super::group::Controller;
 use super::network;
 use super::sitter::Step;
 use crate::control;
+use crate::features::Enforcement;
 use crate::sys::{mounts, process, socket};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::MsgFlags;
@@ -23,7 +26,7 @@ pub(super) fn namespaces() -> io::Result<bool> {
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
             | libc::CLONE_NEWNET;
-        let made = process::clone_into(namespaces, || {
+        let made = process::clone_into(namespaces, process::Parent::Its, || {
             let proc = mounts::filesystem(c"proc", &[(c"hidepid", c"invisible")], mounts::READ_ONLY);
             process::exit(if proc.is_ok() { 0 } else { NO_PROC });
         });
@@ -72,4 +75,19 @@ pub(super) fn internet() -> Result<(), String> {
 /// Whether system calls can be filtered.
 pub(super) fn seccomp() -> bool {
     Path::new("/proc/sys/kernel/seccomp/actions_avail").exists()
+}
+
+/// Whether initialised processes can be copied here. What else it takes, a kernel that permits `ptrace` for instance, is
+/// found out at the first attempt.
+pub(super) fn templates(trees: &Trees) -> Result<(), String> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err("it is made for x86-64 processors only".to_owned());
+    }
+    match trees.enforcement(Controller::Memory).min(trees.enforcement(Controller::Cpuacct)) {
+        Enforcement::CgroupV1 => Ok(()),
+        Enforcement::CgroupV2 => {
+            Err("with memory in control groups of version 2 it is not done yet".to_owned())
+        }
+        _ => Err("it takes control groups for memory and processor time".to_owned()),
+    }
 }

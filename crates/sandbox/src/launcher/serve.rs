@@ -94,6 +94,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         seccomp,
         landlock: landlock::version(),
         internet: probe::internet(),
+        templates: probe::templates(&trees),
     };
     let ground = Ground {
         identity,
@@ -104,6 +105,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         proc,
         landlock: features.landlock,
         filters,
+        templates: features.templates.clone(),
     };
     let keeper = Keeper::new(ground, trees, janitor, mine, setup.roots, setup.standby);
     Ok((keeper.map_err(fail("cannot watch descriptors"))?, features))

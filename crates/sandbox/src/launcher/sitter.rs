@@ -37,6 +37,8 @@ pub(super) struct Ground {
     pub(super) proc: bool,
     pub(super) landlock: Option<u32>,
     pub(super) filters: Option<Filters>,
+    /// Processes can become templates, or why they cannot.
+    pub(super) templates: Result<(), String>,
 }
 
 /// A step that failed, and why.
@@ -131,7 +133,7 @@ fn bear(
         proc: ground.proc,
         landlock: ground.landlock,
     };
-    let (pid, pidfd) = process::clone_into(namespaces, || {
+    let (pid, pidfd) = process::clone_into(namespaces, process::Parent::Its, || {
         // The gate opens when the uids are mapped; if the sitter dies before, it closes, as this end is not held.
         let mut byte = [0];
         let _ = nix::unistd::close(gate.as_raw_fd());
@@ -165,7 +167,7 @@ fn package(dir: &Path) -> io::Result<OwnedFd> {
 }
 
 /// A descriptor that becomes readable when a version 1 memory group reaches its limit and cannot reclaim.
-fn watch_memory(dir: &Path) -> io::Result<EventFd> {
+pub(super) fn watch_memory(dir: &Path) -> io::Result<EventFd> {
     let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
     let control = File::open(dir.join("memory.oom_control"))?;
     let line = format!("{} {}", event.as_fd().as_raw_fd(), control.as_raw_fd());

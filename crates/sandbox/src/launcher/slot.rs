@@ -2,22 +2,80 @@
 
 use super::group::Group;
 use super::observe;
-use crate::control::{self, Notice, Usage};
+use crate::control::{self, Ending, Notice, Start, Usage};
 use crate::sys::{process, socket};
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use nix::unistd::Pid;
+use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::os::fd::OwnedFd;
+
+/// What a sandbox came from.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// A sitter, which started the runtime from its program.
+    Sitter(Sitter),
+    /// A template: its pid 1 makes the nest, its seat the process.
+    Copy(Copy),
+}
+
+/// A process that becomes the parent of a sandbox.
+#[derive(Debug)]
+pub(super) struct Sitter {
+    pub(super) pid: Pid,
+    /// Which of the host uids its sandbox has.
+    pub(super) uid: u32,
+    /// It may become a template, or is one.
+    pub(super) template: Option<Template>,
+}
+
+/// What the launcher knows of a template.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub(super) number: u64,
+    pub(super) start: Start,
+    pub(super) captured: bool,
+    /// No more copies are wanted: it goes with the last one.
+    pub(super) retired: bool,
+    /// The slots of its copies.
+    pub(super) copies: HashSet<u64>,
+    /// Seats whose copy has ended.
+    pub(super) seats: Vec<Seat>,
+    /// Processes that have ended before it was known which copies they are.
+    pub(super) endings: VecDeque<(i32, Ending)>,
+}
+
+/// A process that makes one copy after the other, in control groups that it never leaves.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) name: String,
+    pub(super) group: Group,
+    pub(super) socket: OwnedFd,
+    /// Becomes readable when the memory group is at its limit.
+    pub(super) memory: Option<OwnedFd>,
+}
+
+/// A copy of a template.
+#[derive(Debug)]
+pub(super) struct Copy {
+    /// The template's slot.
+    pub(super) of: u64,
+    /// Its process id in the template's pid namespace, once it is there.
+    pub(super) process: Option<i32>,
+    /// It could not be made: its seat is not used again.
+    pub(super) spoilt: bool,
+}
 
 /// One sandbox, or a sitter that may become one.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Which of the host uids it has.
-    pub(super) uid: u32,
+    /// What it is beside a sandbox.
+    pub(super) part: Part,
     /// The name of its control groups.
     pub(super) name: String,
     pub(super) group: Group,
-    pub(super) sitter: Pid,
+    /// Leads to its sitter, then to the pid 1 of a template; of a copy, to its seat.
     pub(super) orders: OwnedFd,
     /// The job it has, if any.
     pub(super) supervision: Option<OwnedFd>,
@@ -30,16 +88,19 @@ pub(super) struct Slot {
     pub(super) unwanted: bool,
     /// The server has been told what it cost.
     pub(super) accounted: bool,
+    /// What held its processes back was lifted, so that they end sooner.
+    pub(super) hastened: bool,
+    /// Closed when the device of a copy's nest is there.
+    pub(super) gate: Option<OwnedFd>,
 }
 
 impl Slot {
-    /// A slot whose sitter has just been forked.
-    pub(super) fn new(uid: u32, name: String, group: Group, sitter: Pid, orders: OwnedFd) -> Slot {
+    /// A slot whose first process is about to be.
+    pub(super) fn new(part: Part, name: String, group: Group, orders: OwnedFd) -> Slot {
         Slot {
-            uid,
+            part,
             name,
             group,
-            sitter,
             orders,
             supervision: None,
             pid1: None,
@@ -48,6 +109,8 @@ impl Slot {
             observed: Usage::default(),
             unwanted: false,
             accounted: false,
+            hastened: false,
+            gate: None,
         }
     }
 
@@ -64,13 +127,18 @@ impl Slot {
         self.kill();
         if !now {
             self.group.hasten();
+            self.hastened = true;
         }
     }
 
     /// Reaps pid 1, which has ended, and accounts for the whole job.
     pub(super) fn reap(&mut self) {
         let Some((pid, _)) = self.pid1.take() else { return };
-        let spent = process::reap(pid);
+        // Pid 1 of a copy is the child of its template's.
+        let spent = match self.part {
+            Part::Sitter(_) => process::reap(pid),
+            Part::Copy(_) => Err(io::ErrorKind::NotFound.into()),
+        };
         let mut usage = self.group.usage();
         if let (Ok(spent), false) = (spent, self.group.meters()) {
             let known = [usage.peak_memory, self.observed.peak_memory, spent.peak_memory];
@@ -80,6 +148,14 @@ impl Slot {
         }
         usage.out_of_memory |= self.out_of_memory;
         self.account(usage);
+    }
+
+    /// The template that it is or may become.
+    pub(super) fn template(&mut self) -> Option<&mut Template> {
+        match &mut self.part {
+            Part::Sitter(sitter) => sitter.template.as_mut(),
+            Part::Copy(_) => None,
+        }
     }
 
     /// Kills pid 1, and the kernel everything else with it.

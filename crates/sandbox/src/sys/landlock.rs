@@ -84,9 +84,20 @@ impl Rules {
 
     /// Puts this process and all that come from it under the rules, for good.
     pub(crate) fn apply(self) -> io::Result<()> {
-        let flags = if self.version >= 7 { RESTRICT_SELF_LOG_SUBDOMAINS_OFF } else { 0 };
+        let flags = restrict_flags(self.version);
         // SAFETY: works on a descriptor that we hold.
         check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.fd.as_raw_fd(), flags) })?;
         Ok(())
     }
+}
+
+impl From<Rules> for OwnedFd {
+    fn from(rules: Rules) -> OwnedFd {
+        rules.fd
+    }
+}
+
+/// The flags with which rules are applied where the interface has this version.
+pub(crate) fn restrict_flags(version: u32) -> u32 {
+    if version >= 7 { RESTRICT_SELF_LOG_SUBDOMAINS_OFF } else { 0 }
 }

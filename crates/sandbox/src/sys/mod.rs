@@ -4,6 +4,9 @@ pub(crate) mod landlock;
 pub(crate) mod mounts;
 pub(crate) mod network;
 pub(crate) mod process;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod ptrace;
+pub(crate) mod seccomp;
 pub(crate) mod socket;
 
 use std::io;

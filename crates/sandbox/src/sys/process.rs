@@ -35,14 +35,30 @@ pub(crate) fn fork(child: impl FnOnce()) -> io::Result<Pid> {
     }
 }
 
-/// Forks a child into new namespaces. It becomes a child of this process's own parent, and runs `child`. Returns
-/// its process id and a descriptor for it. Only single-threaded processes call this.
-pub(crate) fn clone_into(namespaces: libc::c_int, child: impl FnOnce()) -> io::Result<(Pid, OwnedFd)> {
+/// Whose child a process is that is made into new namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parent {
+    /// The process that makes it.
+    This,
+    /// That process's own parent.
+    Its,
+}
+
+/// Forks a child into new namespaces, which runs `child`. Returns its process id and a descriptor for it. Only
+/// single-threaded processes call this.
+pub(crate) fn clone_into(
+    namespaces: libc::c_int,
+    parent: Parent,
+    child: impl FnOnce(),
+) -> io::Result<(Pid, OwnedFd)> {
     let mut pidfd: RawFd = -1;
-    let flags = namespaces | libc::CLONE_PARENT | libc::CLONE_PIDFD;
+    let parent = if parent == Parent::Its { libc::CLONE_PARENT } else { 0 };
+    let flags = namespaces | parent | libc::CLONE_PIDFD;
     // SAFETY: an all-zero `clone_args` is a valid value of that plain C structure.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = flags as u64;
+    // A child of another process takes over how its maker ends.
+    arguments.exit_signal = if parent == 0 { libc::SIGCHLD as u64 } else { 0 };
     arguments.pidfd = (&raw mut pidfd) as u64;
     // SAFETY: without CLONE_VM this is a fork: the child runs on its own copy of memory and stack. This process
     // has one thread, so that copy is consistent. `arguments` and `pidfd` outlive the call.
@@ -124,12 +140,6 @@ fn close_range(first: libc::c_uint, last: libc::c_uint, flags: libc::c_uint) -> 
 
 /// Gives up every capability for good: the bounding, ambient, inheritable, permitted and effective sets.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
-    /// The header of `capset`, version 3.
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: libc::c_int,
-    }
     for capability in 0..64 {
         // SAFETY: works on plain numbers.
         if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
@@ -138,9 +148,47 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
     }
     // SAFETY: works on plain numbers.
     check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) }.into())?;
-    let (header, none) = (Header { version: 0x2008_0522, pid: 0 }, [0u32; 6]);
+    let (header, none) = NO_CAPABILITIES.split_at(8);
     // SAFETY: the header says version 3, for which the data are two structures of three 32-bit words.
-    check(unsafe { libc::syscall(libc::SYS_capset, &header, none.as_ptr()) })?;
+    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) })?;
+    Ok(())
+}
+
+/// The header of `capset`, version 3, and two structures of three 32-bit words in which nothing is set.
+pub(crate) const NO_CAPABILITIES: [u8; 32] = {
+    let mut bytes = [0; 32];
+    (bytes[0], bytes[1], bytes[2], bytes[3]) = (0x22, 0x05, 0x08, 0x20);
+    bytes
+};
+
+/// Leaves only these capabilities to whatever program this process runs next, and to what comes from it.
+pub(crate) fn keep_capabilities(kept: &[u8]) -> io::Result<()> {
+    for capability in (0..64).filter(|capability| !kept.contains(capability)) {
+        // SAFETY: works on plain numbers.
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_int::from(capability), 0, 0, 0) } < 0 {
+            break; // past the last capability of this kernel
+        }
+    }
+    let mut words = [0u32; 6];
+    for capability in kept {
+        // Effective, permitted and inheritable, the first 32 and then the others.
+        let (half, bit) = (usize::from(capability / 32) * 3, 1 << (capability % 32));
+        words[half..half + 3].iter_mut().for_each(|word| *word |= bit);
+    }
+    // SAFETY: as above; the words are two structures of three 32-bit words.
+    check(unsafe { libc::syscall(libc::SYS_capset, NO_CAPABILITIES.as_ptr(), words.as_ptr()) })?;
+    for capability in kept {
+        let (raise, capability) = (libc::PR_CAP_AMBIENT_RAISE, libc::c_ulong::from(*capability));
+        // SAFETY: works on plain numbers.
+        check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, raise, capability, 0, 0) }.into())?;
+    }
+    Ok(())
+}
+
+/// Gives this process the priority that processes have who ask for none.
+pub(crate) fn ordinary_priority() -> io::Result<()> {
+    // SAFETY: works on plain numbers.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) }.into())?;
     Ok(())
 }
 

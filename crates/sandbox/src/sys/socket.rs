@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use tokio::io::unix::AsyncFd;
 
 /// The most descriptors in one message.
-const DESCRIPTORS: usize = 4;
+const DESCRIPTORS: usize = 12;
 
 /// A pair of connected sockets that keep messages apart.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

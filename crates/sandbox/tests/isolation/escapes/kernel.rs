@@ -14,7 +14,6 @@ async fn dangerous_system_calls_are_refused() {
         "call(272, 0x00020000)",                  // unshare: mount
         "call(272, 0x40000000)",                  // unshare: net
         "call(272, 0x00000080)",                  // unshare: time
-        "call(308, 3, 0)",                        // setns
         "call(321, 0, 0, 0)",                     // bpf
         "call(298, 0, 0, -1, -1, 0)",             // perf_event_open
         "call(323, 0)",                           // userfaultfd
@@ -93,12 +92,26 @@ async fn no_namespace_can_be_made_or_entered() {
     let clones: Vec<_> = kinds.iter().map(|kind| format!("call(56, {}, 0, 0, 0, 0)", kind | 17)).collect();
     let clones: Vec<_> = clones.iter().map(String::as_str).collect();
     expect_all(&node, "EPERM", &clones).await;
-    let entering: Vec<_> = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"]
-        .iter()
-        .map(|kind| format!("call(308, os.open('/proc/self/ns/{kind}', os.O_RDONLY), 0)"))
-        .collect();
-    let entering: Vec<_> = entering.iter().map(String::as_str).collect();
-    expect_all(&node, "EPERM", &entering).await;
+    // setns, with and without the kind. It is in the user namespace already, and could not enter it once more.
+    let entering = |kind: &str, flag: u32| {
+        let open = format!("os.open('/proc/self/ns/{kind}', os.O_RDONLY)");
+        [format!("call(308, {open}, 0)"), format!("call(308, {open}, {flag})")]
+    };
+    let kinds = [
+        ("mnt", 0x0002_0000),
+        ("cgroup", 0x0200_0000),
+        ("uts", 0x0400_0000),
+        ("ipc", 0x0800_0000),
+        ("pid", 0x2000_0000),
+        ("net", 0x4000_0000),
+        ("time", 0x80),
+    ];
+    let others: Vec<_> = kinds.iter().flat_map(|(kind, flag)| entering(kind, *flag)).collect();
+    let all_at_once = "call(308, os.pidfd_open(os.getpid()), 0x6e020000)".to_owned();
+    let others: Vec<_> = others.iter().chain([&all_at_once]).map(String::as_str).collect();
+    expect_all(&node, "EPERM", &others).await;
+    let own = entering("user", 0x1000_0000);
+    expect_all(&node, "EPERM|EINVAL", &own.each_ref().map(String::as_str)).await;
     expect_all(
         &node,
         "EPERM|1",

@@ -1,143 +1,10 @@
-//! The system calls that a function may make.
-//!
-//! An allow-list: a part of what Docker's default profile permits, without what that permits on condition of a
-//! capability. What is not listed fails with EPERM; calls for which programs try a fallback fail with ENOSYS, so that
-//! they do. A call by the numbers of 32-bit programs ends the process.
-//!
-//! What Docker permits and this list does not: `ptrace`, `process_vm_readv` and `process_vm_writev` (other processes'
-//! memory), `io_*` (asynchronous I/O, whose number is limited for the whole machine), `sync` and `syncfs` (flush the
-//! host's file systems), `mq_*` (queues in a file system that Landlock does not show), `name_to_handle_at` and `fanotify_mark` (the halves of calls that take a capability),
-//! `listmount` and `statmount` (the table of mounts), `modify_ldt`, `memfd_secret`, `process_mrelease`, and most kinds of
-//! sockets.
-//! `prctl` is open: what it sets concerns the process itself, and the rest takes capabilities.
+//! The system calls that a function may make whatever their arguments are, and those that are said not to exist.
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen as Width, SeccompCmpOp as Compare, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, apply_filter,
-};
-use std::collections::BTreeMap;
-use std::io;
 use std::ops::RangeInclusive;
-
-/// Compiled filters, applied one after the other.
-#[derive(Debug)]
-pub(super) struct Filters(Vec<BpfProgram>);
-
-/// Namespaces that `clone` may not make.
-const NAMESPACES: u64 = (libc::CLONE_NEWNS
-    | libc::CLONE_NEWCGROUP
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUSER
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET) as u64;
-
-/// Sockets that may be made, as family, type and protocol: local ones, TCP, UDP, and the question which addresses
-/// there are. Any other makes the kernel load modules that hardly anybody tests, or reaches beyond the network
-/// namespace, as sockets to the host of a virtual machine do.
-const SOCKETS: [(libc::c_int, Option<libc::c_int>, Option<libc::c_int>); 10] = [
-    (libc::AF_UNIX, None, None),
-    (libc::AF_NETLINK, None, Some(libc::NETLINK_ROUTE)),
-    (libc::AF_INET, Some(libc::SOCK_STREAM), Some(0)),
-    (libc::AF_INET, Some(libc::SOCK_STREAM), Some(libc::IPPROTO_TCP)),
-    (libc::AF_INET, Some(libc::SOCK_DGRAM), Some(0)),
-    (libc::AF_INET, Some(libc::SOCK_DGRAM), Some(libc::IPPROTO_UDP)),
-    (libc::AF_INET6, Some(libc::SOCK_STREAM), Some(0)),
-    (libc::AF_INET6, Some(libc::SOCK_STREAM), Some(libc::IPPROTO_TCP)),
-    (libc::AF_INET6, Some(libc::SOCK_DGRAM), Some(0)),
-    (libc::AF_INET6, Some(libc::SOCK_DGRAM), Some(libc::IPPROTO_UDP)),
-];
-
-/// The bits of a socket's type that are not flags.
-const SOCKET_TYPE: u64 = 0xf;
-
-/// Calls whose first argument names a process. Pid 1 has the function's uid, but its priority and limits are not the
-/// function's to change: it must not be too slow to die.
-const OF_A_PROCESS: [i64; 5] = [
-    libc::SYS_prlimit64,
-    libc::SYS_sched_setaffinity,
-    libc::SYS_sched_setattr,
-    libc::SYS_sched_setparam,
-    libc::SYS_sched_setscheduler,
-];
-
-/// Calls whose first argument says what the second names, and its values for a process and for a process group; all
-/// processes of a user include pid 1.
-const OF_A_PROCESS_OR_GROUP: [(i64, u64, u64); 2] = [
-    (libc::SYS_setpriority, libc::PRIO_PROCESS as u64, libc::PRIO_PGRP as u64),
-    (libc::SYS_ioprio_set, 1, 2), // IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP
-];
-
-/// Execution domains that Docker permits: Linux, with or without short inodes or 32-bit names, and the query.
-const PERSONALITIES: [u64; 5] = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
-
-/// Requests that type into a terminal, which harms whoever shares it.
-const TYPING: [u64; 2] = [libc::TIOCSTI, 0x541c]; // TIOCLINUX
-
-impl Filters {
-    /// Compiles the filters for this machine.
-    pub(super) fn compile() -> io::Result<Filters> {
-        let fail = |error: seccompiler::BackendError| io::Error::other(error.to_string());
-        let arch: TargetArch = std::env::consts::ARCH.try_into().map_err(fail)?;
-        let compile = |rules, otherwise, matched| -> Result<BpfProgram, seccompiler::BackendError> {
-            SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()
-        };
-        let absent = ABSENT.iter().copied().chain(NEWER).map(|call| (call, Vec::new())).collect();
-        Ok(Filters(vec![
-            compile(absent, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32)).map_err(fail)?,
-            compile(allowed().map_err(fail)?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
-                .map_err(fail)?,
-        ]))
-    }
-
-    /// Applies the filters to this process and all that come from it, for good.
-    pub(super) fn apply(&self) -> io::Result<()> {
-        // Of two filters that refuse, the one applied last names the error.
-        for filter in self.0.iter().rev() {
-            apply_filter(filter).map_err(|error| io::Error::other(error.to_string()))?;
-        }
-        Ok(())
-    }
-}
-
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
-fn allowed() -> Result<Rules, seccompiler::BackendError> {
-    let mut rules: Rules = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
-    let compare = |argument, how, value| SeccompCondition::new(argument, Width::Dword, how, value);
-    let is = |argument, value| compare(argument, Compare::Eq, value);
-
-    let flags = SeccompCondition::new(0, Width::Qword, Compare::MaskedEq(NAMESPACES), 0)?;
-    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![flags])?]);
-
-    let sockets = SOCKETS.iter().map(|(family, kind, protocol)| {
-        let family = Some(is(0, *family as u64));
-        let kind = kind.map(|kind| compare(1, Compare::MaskedEq(SOCKET_TYPE), kind as u64));
-        let protocol = protocol.map(|protocol| is(2, protocol as u64));
-        SeccompRule::new([family, kind, protocol].into_iter().flatten().collect::<Result<_, _>>()?)
-    });
-    rules.insert(libc::SYS_socket, sockets.collect::<Result<_, _>>()?);
-    rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![is(0, libc::AF_UNIX as u64)?])?]);
-
-    for call in OF_A_PROCESS {
-        rules.insert(call, vec![SeccompRule::new(vec![compare(0, Compare::Ne, 1)?])?]);
-    }
-    for (call, process, group) in OF_A_PROCESS_OR_GROUP {
-        let another = SeccompRule::new(vec![is(0, process)?, compare(1, Compare::Ne, 1)?])?;
-        rules.insert(call, vec![another, SeccompRule::new(vec![is(0, group)?])?]);
-    }
-
-    let personalities = PERSONALITIES.iter().map(|domain| SeccompRule::new(vec![is(0, *domain)?]));
-    rules.insert(libc::SYS_personality, personalities.collect::<Result<_, _>>()?);
-
-    let typing = TYPING.iter().map(|request| compare(1, Compare::Ne, *request));
-    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(typing.collect::<Result<_, _>>()?)?]);
-    Ok(rules)
-}
 
 /// Calls that are said not to exist. `clone3` hides its flags in memory where no filter sees them; the C libraries
 /// then use `clone`.
-const ABSENT: &[i64] = &[
+pub(super) const ABSENT: &[i64] = &[
     libc::SYS_clone3,
     libc::SYS_io_setup,
     libc::SYS_io_uring_setup,
@@ -151,10 +18,10 @@ const ABSENT: &[i64] = &[
 ];
 
 /// Calls that kernels after 6.4 have brought or will bring: whoever makes them has a fallback for older kernels.
-const NEWER: RangeInclusive<i64> = 451..=511;
+pub(super) const NEWER: RangeInclusive<i64> = 451..=511;
 
 /// Calls that every machine has.
-const ALLOWED: &[i64] = &[
+pub(super) const ALLOWED: &[i64] = &[
     libc::SYS_accept,
     libc::SYS_accept4,
     libc::SYS_adjtimex, // reading; setting needs a capability
@@ -330,6 +197,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_setgid,
     libc::SYS_setgroups,
     libc::SYS_setitimer,
+    libc::SYS_setns, // needs a capability; a copy of a template moves into its own namespaces
     libc::SYS_setpgid,
     libc::SYS_setregid,
     libc::SYS_setresgid,
@@ -379,7 +247,7 @@ const ALLOWED: &[i64] = &[
 
 /// Calls that x86-64 has beside their newer forms.
 #[cfg(target_arch = "x86_64")]
-const ALLOWED_HERE: &[i64] = &[
+pub(super) const ALLOWED_HERE: &[i64] = &[
     libc::SYS_access,
     libc::SYS_alarm,
     libc::SYS_arch_prctl,
@@ -424,4 +292,4 @@ const ALLOWED_HERE: &[i64] = &[
 
 /// Elsewhere there are only the newer forms.
 #[cfg(not(target_arch = "x86_64"))]
-const ALLOWED_HERE: &[i64] = &[];
+pub(super) const ALLOWED_HERE: &[i64] = &[];
