@@ -28,6 +28,7 @@ pub use interpreters::{Choice, Interpreter, Interpreters};
 pub use job::{Exit, Hooks, Job, Line, Report};
 pub use launcher::{Launcher, LauncherConfig};
 pub use network::Network;
+pub use runtimes::is_built_in;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
