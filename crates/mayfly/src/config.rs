@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) grace_s: u64,
     /// What functions get.
     pub(crate) functions: Functions,
+    /// What waits ahead of events.
+    pub(crate) ahead: Ahead,
     /// What happens to asynchronous events.
     pub(crate) events: Events,
     /// What is kept of logs.
@@ -51,6 +53,20 @@ pub(crate) struct Functions {
     pub(crate) strict_runtimes: bool,
     /// Cap processor time in proportion to memory (1,769 MB are one processor).
     pub(crate) cpu_proportional: bool,
+}
+
+/// `[ahead]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Ahead {
+    /// The memory of templates and of processes that wait for events, in MB; unset: an eighth of
+    /// `functions.memory_mb`.
+    pub(crate) memory_mb: Option<u64>,
+    /// How long after a function's last event nothing of it waits any more, in seconds.
+    pub(crate) idle_s: u64,
+    /// How many processes of one function wait at the most, unless its tag asks for more. With 0, nothing waits
+    /// that no tag asks for.
+    pub(crate) most: usize,
 }
 
 /// `[events]`
@@ -100,6 +116,7 @@ impl Default for Config {
             data_dir: PathBuf::new(),
             grace_s: 10,
             functions: Functions::default(),
+            ahead: Ahead::default(),
             events: Events::default(),
             logs: Logs::default(),
             metering: Metering::default(),
@@ -119,6 +136,12 @@ impl Default for Functions {
             strict_runtimes: false,
             cpu_proportional: false,
         }
+    }
+}
+
+impl Default for Ahead {
+    fn default() -> Self {
+        Ahead { memory_mb: None, idle_s: 300, most: 100 }
     }
 }
 
@@ -193,6 +216,9 @@ impl Config {
         if self.functions.concurrency == 0 || self.functions.starting == Some(0) {
             bail!("functions.concurrency and functions.starting must be at least 1");
         }
+        if self.ahead.idle_s == 0 {
+            bail!("ahead.idle_s must be at least 1; with ahead.most = 0 nothing waits ahead of events");
+        }
         let Network { default, most, .. } = self.network;
         if default > most {
             bail!("network.default is {default}, but network.most allows {most} at the most");
@@ -254,6 +280,8 @@ mod tests {
         assert!(error.contains("colour"), "{error}");
         let error = format!("{:#}", load("[functions]\nsize = 1", cli::Serve::default()).unwrap_err());
         assert!(error.contains("size"), "{error}");
+        let error = format!("{:#}", load("[ahead]\nidle_s = 0", cli::Serve::default()).unwrap_err());
+        assert!(error.contains("ahead.most"), "{error}");
         let error = format!("{:#}", load("listen = \"0.0.0.0:80\"", cli::Serve::default()).unwrap_err());
         assert!(error.contains("loopback"), "{error}");
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use model::{Clock, FunctionArn, REGION, SystemClock};
 use sandbox::{Interpreters, Launcher, LauncherConfig, Network, Sandbox};
 use scheduler::housekeeping::{self, Retention};
-use scheduler::{Capacity, Inside, Scheduler, Settings};
+use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
@@ -73,6 +73,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let stop = watch::Sender::new(false);
     let settings = Settings {
         capacity: capacity(&config),
+        ahead: ahead(&config),
         retry_delay: Duration::from_secs(config.events.retry_delay_s),
         grace: config.grace(),
         environment: function_environment(),
@@ -167,6 +168,16 @@ fn capacity(config: &Config) -> Capacity {
         memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
+    }
+}
+
+fn ahead(config: &Config) -> Bounds {
+    let memory_mb = config.ahead.memory_mb.unwrap_or(capacity(config).memory_mb / 8);
+    Bounds {
+        memory: memory_mb << 20,
+        idle: Duration::from_secs(config.ahead.idle_s),
+        most: config.ahead.most,
+        making: machine::processors().max(2),
     }
 }
 

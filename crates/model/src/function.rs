@@ -62,6 +62,52 @@ impl fmt::Display for NetworkPolicy {
     }
 }
 
+/// How the processes of a function come to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartMode {
+    /// A fresh process for each event, by the fastest way that is safe: a copy of an initialised one; one that was
+    /// initialised ahead where copies are not safe, or where nobody vouches for a custom runtime; else started for it.
+    #[default]
+    Fresh,
+    /// The same, with copies of a custom runtime too: the function's owner vouches that they share no random state.
+    Clone,
+    /// A fresh process for each event, initialised ahead and never copied.
+    Ready,
+    /// A fresh process for each event, started for it.
+    Cold,
+    /// A process serves one event after another, as AWS's do.
+    Warm,
+}
+
+impl StartMode {
+    /// All of them.
+    pub const ALL: [StartMode; 5] =
+        [StartMode::Fresh, StartMode::Clone, StartMode::Ready, StartMode::Cold, StartMode::Warm];
+
+    /// The mode of this name, if there is one.
+    pub fn named(name: &str) -> Option<StartMode> {
+        StartMode::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// Its name, as in tags.
+    pub fn name(self) -> &'static str {
+        match self {
+            StartMode::Fresh => "fresh",
+            StartMode::Clone => "clone",
+            StartMode::Ready => "ready",
+            StartMode::Cold => "cold",
+            StartMode::Warm => "warm",
+        }
+    }
+}
+
+impl fmt::Display for StartMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Everything the scheduler and the sandbox need to run one version of a function.
 ///
 /// The Lambda service writes it when code or configuration change; what only describes a function (role,
@@ -92,6 +138,16 @@ pub struct FunctionSpec {
     /// What it can reach; unset: what the node gives to functions that do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkPolicy>,
+    /// How its processes come to be.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start: StartMode,
+    /// How many processes wait ahead of events at the least, even when there are none (provisioned concurrency).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ahead: u32,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl FunctionSpec {
@@ -109,11 +165,34 @@ impl FunctionSpec {
             ephemeral_storage_mb: limits::EPHEMERAL_STORAGE_MB.2,
             logging: Logging::default(),
             network: None,
+            start: StartMode::default(),
+            ahead: 0,
         }
     }
 
     /// How long the handler may take.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_s))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_was_written_before_there_were_modes_is_read() {
+        let spec = FunctionSpec::new(FunctionArn::of("f"), "python3.11", "a.b", CodeId(String::new()));
+        let written = serde_json::to_value(&spec).unwrap();
+        assert!(written.get("start").is_none() && written.get("ahead").is_none());
+        assert_eq!(serde_json::from_value::<FunctionSpec>(written).unwrap(), spec);
+    }
+
+    #[test]
+    fn names_of_modes_are_read_back() {
+        for mode in StartMode::ALL {
+            assert_eq!(StartMode::named(mode.name()), Some(mode));
+        }
+        assert_eq!(StartMode::named("Fresh"), None);
     }
 }

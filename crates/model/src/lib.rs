@@ -16,7 +16,7 @@ pub mod runtime;
 pub use arn::{ACCOUNT, FunctionArn, REGION};
 pub use clock::{Clock, FakeClock, SystemClock, Timestamp};
 pub use event::{Event, RequestId, Source};
-pub use function::{CodeId, FunctionSpec, NetworkPolicy};
+pub use function::{CodeId, FunctionSpec, NetworkPolicy, StartMode};
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use metering::{Metering, Run, RunStatus, StartKind};
 pub use outcome::{FunctionError, Outcome};

@@ -56,6 +56,23 @@ pub const EPHEMERAL_STORAGE_MB: (u32, u32, u32) = (512, 10_240, 512);
 /// How long initialisation may take before it runs on the function's own time limit.
 pub const INIT: Duration = Duration::from_secs(10);
 
+/// How long initialisation ahead of events may take at the least; a longer time limit of the function's counts instead.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
+pub const INIT_AHEAD: Duration = Duration::from_secs(130);
+
+/// How long a copy of an initialised process may take to be ready, the function's own hooks included; as with SnapStart.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks.html>
+pub const RESTORE: Duration = Duration::from_secs(10);
+
+/// How long an initialised process may take to become a template.
+pub const CAPTURE: Duration = Duration::from_secs(30);
+
+/// What is kept of what a process prints before its event, in bytes; the rest is dropped, and the log says so.
+pub const LOG_AHEAD: usize = 256 * 1024;
+
+/// The most processes of one function that may be asked for ahead of events.
+pub const AHEAD: u32 = 1_000;
+
 /// Processes and threads in one sandbox.
 pub const PROCESSES: u64 = 1_024;
 

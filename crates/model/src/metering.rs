@@ -12,19 +12,31 @@ pub enum StartKind {
     /// The runtime and the function's own code were started for this event.
     #[default]
     Cold,
+    /// It is a copy of a process that had been initialised before.
+    Clone,
+    /// It was started and initialised ahead, for one event.
+    Ready,
+    /// It had served other events before this one.
+    Warm,
 }
 
 impl StartKind {
+    /// All of them.
+    pub const ALL: [StartKind; 4] = [StartKind::Cold, StartKind::Clone, StartKind::Ready, StartKind::Warm];
+
     /// As logs, the store and the command line have it.
     pub fn name(self) -> &'static str {
         match self {
             StartKind::Cold => "cold",
+            StartKind::Clone => "clone",
+            StartKind::Ready => "ready",
+            StartKind::Warm => "warm",
         }
     }
 
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Self> {
-        (name == StartKind::Cold.name()).then_some(StartKind::Cold)
+        StartKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -41,7 +53,7 @@ pub struct Metering {
     pub start: StartKind,
     /// From the acceptance of the event until the decision to start its process.
     pub queue: Duration,
-    /// From that decision until the function's code was ready for the event.
+    /// From that decision until the function's code was ready for the event; nothing where it was ready before.
     pub init: Duration,
     /// From handing over the event until the answer, the end of the process or the time limit.
     pub duration: Duration,
@@ -58,8 +70,8 @@ pub struct Metering {
 }
 
 impl Metering {
-    /// The time that is billed, in whole milliseconds, rounded up: initialisation and handler, since every
-    /// event has its own initialisation here.
+    /// The time that is billed, in whole milliseconds, rounded up: the handler, and the initialisation of a process
+    /// that was started for this event.
     ///
     /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html> (the init phase
     /// is billed).
@@ -150,7 +162,9 @@ mod tests {
         for status in [RunStatus::Success, RunStatus::Error, RunStatus::Timeout] {
             assert_eq!(RunStatus::named(status.name()), Some(status));
         }
-        assert_eq!(StartKind::named(StartKind::Cold.name()), Some(StartKind::Cold));
+        for kind in StartKind::ALL {
+            assert_eq!(StartKind::named(kind.name()), Some(kind));
+        }
         assert_eq!((RunStatus::named("?"), StartKind::named("?")), (None, None));
     }
 }

@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
 
 use model::{Clock, CodeId, FunctionArn, FunctionSpec, RequestId, SystemClock};
-use sandbox::{Config, Hooks, Interpreter, Job, Launcher, LauncherConfig, Sandbox, interpreters};
-use std::collections::BTreeMap;
+use sandbox::{Config, Function, Hooks, Interpreter, Job, Launcher, LauncherConfig, Sandbox, interpreters};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -125,7 +124,10 @@ async fn event(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Tim
     let began = Instant::now();
     let hooks = Hooks {
         lines,
-        platform: Box::new(move |_| stands.0.send(began.elapsed()).unwrap()),
+        platform: Box::new(move |_| {
+            stands.0.send(began.elapsed()).unwrap();
+            Box::new(())
+        }),
         initialised: Box::new(move || ready.0.send(began.elapsed()).unwrap()),
     };
     sandbox.run(job(interpreter, code), hooks).await.unwrap();
@@ -139,12 +141,12 @@ async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path, han
     let mut overruns = Vec::new();
     for _ in 0..10 {
         let mut job = job(interpreter, code);
-        let spec = Arc::make_mut(&mut job.spec);
+        let spec = Arc::make_mut(&mut job.function.spec);
         (spec.handler, spec.timeout_s, spec.memory_mb) = (handler.into(), 3, 4_096);
         let (ready, at) = channel();
         let (lines, _taken) = tokio::sync::mpsc::channel(16);
         let initialised = Box::new(move || ready.send(Instant::now()).unwrap());
-        sandbox.run(job, Hooks { lines, platform: Box::new(drop), initialised }).await.unwrap();
+        sandbox.run(job, Hooks { lines, platform: Box::new(|_| Box::new(())), initialised }).await.unwrap();
         overruns.push(at.recv().unwrap().elapsed() - Duration::from_secs(3));
     }
     overruns
@@ -156,11 +158,14 @@ fn job(interpreter: &Interpreter, code_dir: &Path) -> Job {
     let spec = FunctionSpec { timeout_s: 10, ..spec };
     Job {
         request_id: RequestId::new(SystemClock.now()),
-        spec: Arc::new(spec),
-        code_dir: code_dir.to_path_buf(),
+        function: Function {
+            spec: Arc::new(spec),
+            code_dir: code_dir.to_path_buf(),
+            environment: Arc::default(),
+        },
         payload: "{}".into(),
         client_context: None,
-        environment: BTreeMap::new(),
+        keep: false,
     }
 }
 

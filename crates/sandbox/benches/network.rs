@@ -6,8 +6,7 @@ use model::NetworkPolicy::{self, Internet, Nothing, Platform};
 use model::{Clock, CodeId, FunctionArn, FunctionSpec, Outcome, RequestId, SystemClock};
 use nix::ifaddrs::getifaddrs;
 use sandbox::network::Addresses;
-use sandbox::{Config, Hooks, Job, Launcher, LauncherConfig, Network, Sandbox, interpreters};
-use std::collections::BTreeMap;
+use sandbox::{Config, Function, Hooks, Job, Launcher, LauncherConfig, Network, Sandbox, interpreters};
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -96,8 +95,8 @@ fn main() {
             for _ in 0..5 {
                 let job = job(Internet, data.path(), handler, &destination);
                 let (lines, _taken) = tokio::sync::mpsc::channel(16);
-                let hooks = Hooks { lines, platform: Box::new(drop), initialised: Box::new(|| {}) };
-                let report = sandbox.run(job, hooks).await.unwrap();
+                let hooks = Hooks { lines, platform: Box::new(|_| Box::new(())), initialised: Box::new(|| {}) };
+                let (report, _) = sandbox.run(job, hooks).await.unwrap();
                 let Outcome::Succeeded(answer) = report.outcome else { panic!("{:?}", report.outcome) };
                 results.push(String::from_utf8_lossy(&answer).parse::<f64>().unwrap() * scale);
             }
@@ -162,7 +161,7 @@ async fn event(sandbox: &Sandbox, policy: NetworkPolicy, code: &Path) -> (Durati
     let began = Instant::now();
     let hooks = Hooks {
         lines,
-        platform: Box::new(drop),
+        platform: Box::new(|_| Box::new(())),
         initialised: Box::new(move || ready.send(began.elapsed()).unwrap()),
     };
     sandbox.run(job(policy, code, "handler", "{}"), hooks).await.unwrap();
@@ -177,11 +176,14 @@ fn job(policy: NetworkPolicy, code_dir: &Path, handler: &str, event: &str) -> Jo
     let spec = FunctionSpec { timeout_s: 120, memory_mb: 256, network: Some(policy), ..spec };
     Job {
         request_id: RequestId::new(SystemClock.now()),
-        spec: Arc::new(spec),
-        code_dir: code_dir.to_path_buf(),
+        function: Function {
+            spec: Arc::new(spec),
+            code_dir: code_dir.to_path_buf(),
+            environment: Arc::default(),
+        },
         payload: event.to_owned().into(),
         client_context: None,
-        environment: BTreeMap::new(),
+        keep: false,
     }
 }
 

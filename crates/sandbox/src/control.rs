@@ -97,6 +97,9 @@ pub(crate) struct Start {
 pub(crate) enum Notice {
     /// The sandbox has a device that leads outside. The descriptor that comes along is its other end.
     Network,
+    /// The descriptors that come along are files of control groups that tell what the whole process tree has used: the
+    /// most memory, and processor time. Without them the account at the end is all there is.
+    Gauges,
     /// The descriptor that comes along listens at [`crate::RUNTIME_API_ADDRESS`].
     RuntimeApi,
     /// The sandbox stands. The descriptor that comes along listens at [`crate::PLATFORM_ADDRESS`]; there is none
@@ -134,6 +137,8 @@ pub(crate) enum Notice {
 pub(crate) enum Wish {
     /// Become a template.
     Capture,
+    /// End; nobody asks what it has used.
+    Forget,
     /// End, and account at once: what it has used by now counts.
     EndNow,
     /// End, and account when the last process is gone.

@@ -2,8 +2,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
-use crate::{Interpreter, Job, RUNTIME_API_ADDRESS};
-use model::{Language, LogFormat, REGION, Wanted};
+use crate::{Function, Interpreter, RUNTIME_API_ADDRESS};
+use model::{FunctionSpec, Language, LogFormat, REGION, RequestId, Timestamp, Wanted};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,9 +11,8 @@ use std::path::Path;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
 
 /// Names whose values are the same for every function.
-const FIXED: [(&str, &str); 9] = [
+const FIXED: [(&str, &str); 8] = [
     ("AWS_DEFAULT_REGION", REGION),
-    ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
     ("AWS_REGION", REGION),
     ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
     ("LAMBDA_TASK_ROOT", "/var/task"),
@@ -26,18 +25,43 @@ const FIXED: [(&str, &str); 9] = [
 /// Fixed names that a user's own value replaces, because Lambda does not reserve them.
 const YIELDING: [&str; 4] = ["LANG", "LD_LIBRARY_PATH", "PATH", "TZ"];
 
-/// The name of the log stream of one event: `2026/01/31/[$LATEST]REQUEST`.
-pub(crate) fn log_stream(job: &Job, now: model::Timestamp) -> String {
+/// The variable that names the log stream: the one that differs between copies of a process.
+pub(crate) const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
+
+/// For what a process is started, as it learns it itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// For this event, and perhaps others after it.
+    Event(RequestId),
+    /// To wait for an event.
+    Wait,
+    /// To be copied.
+    Template,
+}
+
+impl Purpose {
+    /// The value of `AWS_LAMBDA_INITIALIZATION_TYPE`.
+    fn initialization_type(self) -> &'static str {
+        match self {
+            Purpose::Event(_) => "on-demand",
+            Purpose::Wait => "provisioned-concurrency",
+            Purpose::Template => "snap-start",
+        }
+    }
+}
+
+/// A name for the log stream of a new process: `2026/01/31/[$LATEST]0123...`.
+pub(crate) fn log_stream(spec: &FunctionSpec, now: Timestamp) -> String {
     let date = now.to_date_time().date();
-    let id = job.request_id.to_string().replace('-', "");
-    format!("{:04}/{:02}/{:02}/[{}]{id}", date.year(), u8::from(date.month()), date.day(), job.spec.version)
+    let id = RequestId::new(now).0.simple();
+    format!("{:04}/{:02}/{:02}/[{}]{id}", date.year(), u8::from(date.month()), date.day(), spec.version)
 }
 
 /// The trace header of an event, made of its id, and not sampled: nobody collects traces yet.
 ///
 /// Source: <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
-pub(crate) fn trace_id(job: &Job) -> String {
-    let id = job.request_id.0.simple().to_string();
+pub(crate) fn trace_id(request_id: RequestId) -> String {
+    let id = request_id.0.simple().to_string();
     // The first 48 bits of the id are the milliseconds since 1970.
     let seconds = u64::from_str_radix(&id[..12], 16).unwrap_or(0) / 1_000;
     format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &id[8..], &id[16..])
@@ -51,18 +75,20 @@ pub(crate) fn path(interpreter: &Interpreter) -> String {
     }
 }
 
-/// All variables of a job, `NAME=value`: the user's, then the platform's, then those that Lambda reserves.
+/// All variables of a process, `NAME=value`: the user's, then the platform's, then those that Lambda reserves.
 /// `language` are those of the language, which a user's own value replaces.
 pub(crate) fn variables(
-    job: &Job,
+    function: &Function,
+    purpose: Purpose,
     language: &[(&'static str, String)],
-    now: model::Timestamp,
+    now: Timestamp,
 ) -> Vec<String> {
-    let spec = &job.spec;
+    let spec = &function.spec;
     let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in FIXED {
         all.insert(name, value.to_owned());
     }
+    all.insert("AWS_LAMBDA_INITIALIZATION_TYPE", purpose.initialization_type().to_owned());
     for (name, value) in language {
         all.insert(name, value.clone());
     }
@@ -72,7 +98,7 @@ pub(crate) fn variables(
             all.insert(name, value.clone());
         }
     }
-    for (name, value) in &job.environment {
+    for (name, value) in function.environment.iter() {
         all.insert(name, value.clone());
     }
     let name = spec.arn.name();
@@ -83,8 +109,10 @@ pub(crate) fn variables(
     } else {
         // The bootstrap takes this one out before the function's code is loaded: errors of loading bear the id too.
         // Those of Java do not, and a JVM can take nothing out of its environment.
-        if !matches!(wanted, Some(Wanted::Language(Language::Java, ..))) {
-            all.insert("_MAYFLY_REQUEST_ID", job.request_id.to_string());
+        if let Purpose::Event(request_id) = purpose
+            && !matches!(wanted, Some(Wanted::Language(Language::Java, ..)))
+        {
+            all.insert("_MAYFLY_REQUEST_ID", request_id.to_string());
         }
         all.insert("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", spec.runtime));
     }
@@ -97,7 +125,7 @@ pub(crate) fn variables(
     if spec.logging.format == LogFormat::Json {
         all.insert("AWS_LAMBDA_LOG_LEVEL", spec.logging.application_level.name().to_owned());
     }
-    all.insert("AWS_LAMBDA_LOG_STREAM_NAME", log_stream(job, now));
+    all.insert(LOG_STREAM, log_stream(spec, now));
     // A variable that the kernel cannot carry is left out: names and values end at a zero byte.
     all.into_iter()
         .filter(|(name, value)| !name.contains(['=', '\0']) && !value.contains('\0'))
@@ -108,27 +136,33 @@ pub(crate) fn variables(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{CodeId, FunctionArn, FunctionSpec, RequestId, Timestamp};
+    use model::{CodeId, FunctionArn};
     use std::sync::Arc;
 
-    fn job(user: &[(&str, &str)]) -> Job {
+    fn request() -> RequestId {
+        RequestId::new(Timestamp(0))
+    }
+
+    fn function(user: &[(&str, &str)]) -> Function {
         let code = CodeId(String::new());
         let mut spec = FunctionSpec::new(FunctionArn::of("f"), "python3.11", "app.handler", code);
         spec.environment = user.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Job {
-            request_id: RequestId::new(Timestamp(0)),
+        Function {
             spec: Arc::new(spec),
             code_dir: "/".into(),
-            payload: "{}".into(),
-            client_context: None,
-            environment: BTreeMap::from([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())]),
+            environment: Arc::new([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())].into()),
         }
+    }
+
+    fn of(function: &Function, purpose: Purpose, language: &[(&'static str, String)]) -> Vec<String> {
+        variables(function, purpose, language, Timestamp(0))
     }
 
     #[test]
     fn reserved_names_win_and_others_yield() {
         let user = [("_HANDLER", "evil"), ("AWS_REGION", "moon"), ("TZ", "Europe/Paris"), ("MINE", "1")];
-        let variables = variables(&job(&user), &[("MINE", "2".into()), ("OURS", "3".into())], Timestamp(0));
+        let language = [("MINE", "2".into()), ("OURS", "3".into())];
+        let variables = of(&function(&user), Purpose::Wait, &language);
         for expected in [
             "_HANDLER=app.handler",
             "AWS_REGION=us-east-1",
@@ -143,9 +177,9 @@ mod tests {
 
     #[test]
     fn a_custom_runtime_has_an_api_and_nothing_of_a_languages_own() {
-        let mut job = job(&[("AWS_LAMBDA_RUNTIME_API", "elsewhere")]);
-        Arc::make_mut(&mut job.spec).runtime = "provided.al2023".into();
-        let variables = variables(&job, &[], Timestamp(0));
+        let mut function = function(&[("AWS_LAMBDA_RUNTIME_API", "elsewhere")]);
+        Arc::make_mut(&mut function.spec).runtime = "provided.al2023".into();
+        let variables = of(&function, Purpose::Event(request()), &[]);
         assert!(variables.iter().any(|variable| variable == "AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001"));
         for absent in ["AWS_EXECUTION_ENV=", "_MAYFLY", "_X_AMZN_TRACE_ID="] {
             assert!(!variables.iter().any(|variable| variable.starts_with(absent)), "{absent}");
@@ -153,15 +187,28 @@ mod tests {
     }
 
     #[test]
-    fn a_log_stream_begins_with_its_day() {
-        assert!(log_stream(&job(&[]), Timestamp(1_769_860_800_000)).starts_with("2026/01/31/[$LATEST]"));
+    fn only_a_process_for_an_event_knows_which() {
+        for (purpose, kind, knows) in [
+            (Purpose::Event(request()), "on-demand", true),
+            (Purpose::Wait, "provisioned-concurrency", false),
+            (Purpose::Template, "snap-start", false),
+        ] {
+            let variables = of(&function(&[]), purpose, &[]);
+            assert!(variables.contains(&format!("AWS_LAMBDA_INITIALIZATION_TYPE={kind}")));
+            assert_eq!(variables.iter().any(|variable| variable.starts_with("_MAYFLY_REQUEST_ID=")), knows);
+        }
+    }
+
+    #[test]
+    fn a_log_stream_begins_with_its_day_and_is_a_process_s_own() {
+        let (spec, now) = (function(&[]).spec, Timestamp(1_769_860_800_000));
+        assert!(log_stream(&spec, now).starts_with("2026/01/31/[$LATEST]"));
+        assert_ne!(log_stream(&spec, now), log_stream(&spec, now));
     }
 
     #[test]
     fn a_trace_header_has_the_time_and_the_id() {
-        let mut job = job(&[]);
-        job.request_id = RequestId::new(Timestamp(1_769_860_800_000));
-        let trace = trace_id(&job);
+        let trace = trace_id(RequestId::new(Timestamp(1_769_860_800_000)));
         assert!(trace.starts_with("Root=1-697deec0-"), "{trace}");
         assert_eq!(trace.len(), "Root=1-697deec0-;Parent=;Sampled=0".len() + 24 + 16);
     }

@@ -8,33 +8,46 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// A function, as far as its processes need it before they have an event.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its code and configuration.
+    pub spec: Arc<FunctionSpec>,
+    /// The unpacked package; it appears at `/var/task`, read-only. Its files must be readable by everyone, as in
+    /// Lambda.
+    pub code_dir: PathBuf,
+    /// Variables that the platform adds to those of Lambda, for instance `AWS_ENDPOINT_URL`. They win over the
+    /// user's.
+    pub environment: Arc<BTreeMap<String, String>>,
+}
+
 /// One event for one function: all that a sandbox needs to know.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The event's name.
     pub request_id: RequestId,
     /// The function.
-    pub spec: Arc<FunctionSpec>,
-    /// The unpacked package; it appears at `/var/task`, read-only. Its files must be readable by everyone, as in
-    /// Lambda.
-    pub code_dir: PathBuf,
+    pub function: Function,
     /// The event document: JSON.
     pub payload: Bytes,
     /// The caller's `ClientContext`: JSON.
     pub client_context: Option<String>,
-    /// Variables that the platform adds to those of Lambda, for instance `AWS_ENDPOINT_URL`. They win over the
-    /// user's.
-    pub environment: BTreeMap<String, String>,
+    /// The process is kept for another event if it can serve one.
+    pub keep: bool,
 }
 
-/// What the server wants to hear while a job runs.
+/// Serves the platform to a process: called once, inside the runtime of the server, with the socket that listens at
+/// [`crate::PLATFORM_ADDRESS`] inside the sandbox (non-blocking, ready for `tokio::net::TcpListener::from_std`). What it
+/// returns is dropped with the process.
+pub type Platform = Box<dyn FnOnce(TcpListener) -> Box<dyn Send> + Send>;
+
+/// What the server wants to hear while a process is started for a job and runs it.
 pub struct Hooks {
     /// Takes each line that the function prints. When it is full, lines are dropped and counted; the function
     /// never waits for it.
     pub lines: mpsc::Sender<Line>,
-    /// Called once inside the runtime of the server with the socket that listens at
-    /// [`crate::PLATFORM_ADDRESS`] inside the sandbox (non-blocking, ready for `tokio::net::TcpListener::from_std`).
-    pub platform: Box<dyn FnOnce(TcpListener) + Send>,
+    /// Serves the platform.
+    pub platform: Platform,
     /// Called once when the function's code is ready for the event.
     pub initialised: Box<dyn FnOnce() + Send>,
 }

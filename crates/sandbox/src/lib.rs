@@ -3,7 +3,8 @@
 //! Two halves that speak over a socket. The **launcher** is a process of its own, single-threaded for its whole
 //! life, and alone creates sandboxes: [`launcher::main`] is its entry, [`Launcher::spawn`] starts it before the
 //! server has any thread. The **client** lives in the server: [`Sandbox::connect`] prepares the launcher once,
-//! [`Sandbox::run`] carries one job from start to outcome.
+//! [`Sandbox::run`] carries one job from start to outcome. [`Sandbox::prepare`], [`Sandbox::template`] and
+//! [`Sandbox::clone_of`] make processes that wait for their event, and [`Prepared::run`] gives it to them.
 //!
 //! Unsafe code is in `sys` only.
 #![deny(unsafe_code)]
@@ -21,11 +22,11 @@ mod runtimes;
 #[allow(unsafe_code)]
 mod sys;
 
-pub use client::{Config, Sandbox};
+pub use client::{Captured, Config, Original, Prepared, Sandbox, Template};
 pub use error::Error;
 pub use features::{Enforcement, Features};
 pub use interpreters::{Choice, Interpreter, Interpreters};
-pub use job::{Exit, Hooks, Job, Line, Report};
+pub use job::{Exit, Function, Hooks, Job, Line, Platform, Report};
 pub use launcher::{Launcher, LauncherConfig};
 pub use network::Network;
 pub use runtimes::is_built_in;

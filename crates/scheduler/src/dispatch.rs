@@ -2,35 +2,19 @@
 
 use crate::flow::{Flow, Prepared, Work};
 use crate::place::{Capacity, Load};
-use async_trait::async_trait;
+use crate::ahead::{Ahead, Bounds};
+use crate::runner::Runner;
+use crate::specs::Specs;
 use model::FunctionArn;
-use sandbox::{Hooks, Job, Report};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::queue::Waiting;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// What runs a job: the sandbox, or a stand-in for tests of the scheduler.
-#[async_trait]
-pub trait Runner: Send + Sync + 'static {
-    /// Runs one job in a fresh process.
-    ///
-    /// # Errors
-    /// The platform's own faults only.
-    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error>;
-}
-
-#[async_trait]
-impl Runner for sandbox::Sandbox {
-    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error> {
-        sandbox::Sandbox::run(self, job, hooks).await
-    }
-}
 
 /// Serves the platform's APIs to a function through the socket in its sandbox, until the sender is dropped.
 pub type Inside = Arc<dyn Fn(&FunctionArn, TcpListener) -> watch::Sender<bool> + Send + Sync>;
@@ -40,6 +24,8 @@ pub type Inside = Arc<dyn Fn(&FunctionArn, TcpListener) -> watch::Sender<bool> +
 pub struct Settings {
     /// The room of this machine.
     pub capacity: Capacity,
+    /// How much waits ahead of events.
+    pub ahead: Bounds,
     /// How long after its first failure an asynchronous event is tried again; twice that after the second.
     pub retry_delay: Duration,
     /// How long running events may take to finish when the server stops.
@@ -60,8 +46,14 @@ impl Scheduler {
     /// A scheduler for the events of `store`; `None` if the store has one already.
     pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings) -> Option<Self> {
         let waiting = store.sync_lane().take_receiver()?;
-        let flow = Flow { store, runner, settings, load: watch::Sender::new(Load::default()) };
-        Some(Scheduler { flow: Arc::new(flow), waiting })
+        let specs = Arc::new(Specs::new(&store));
+        let environment = Arc::new(settings.environment.clone());
+        let inside = settings.inside.clone();
+        let ahead =
+            Ahead::new(store.clone(), specs.clone(), runner.clone(), settings.ahead, environment, inside);
+        let starting = Arc::new(Semaphore::new(settings.capacity.starting));
+        let load = watch::Sender::new(Load::default());
+        Some(Scheduler { flow: Arc::new(Flow { store, specs, runner, ahead, settings, load, starting }), waiting })
     }
 
     /// Runs until `stop` becomes true; then gives running events the grace period and hands the rest back.
@@ -69,6 +61,8 @@ impl Scheduler {
         let flow = self.flow;
         let mut load = flow.load.subscribe();
         let mut running = JoinSet::new();
+        let (ahead, until) = (flow.ahead.clone(), stop.clone());
+        running.spawn(async move { ahead.sweep_until(until).await });
         let mut called: Option<Prepared> = None;
         let mut durable: Option<Prepared> = None;
         let mut claimed = VecDeque::new();
@@ -92,7 +86,7 @@ impl Scheduler {
             }
             // Somebody waits for a synchronous call, so it is placed first.
             if let Some((work, spec)) = flow.place(&mut called).or_else(|| flow.place(&mut durable)) {
-                let counted = flow.count_in(&work, spec.memory_mb);
+                let counted = flow.count_in(&work, &spec);
                 running.spawn(flow.clone().run(work, spec, counted));
                 continue;
             }

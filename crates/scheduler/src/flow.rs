@@ -1,19 +1,22 @@
 //! The life of an event: claim, place, run, settle.
 
 use crate::Settings;
-use crate::dispatch::Runner;
+use crate::ahead::{Ahead, Asked};
 use crate::journal::Journal;
 use crate::place::Load;
+use crate::runner::{Process, Runner};
 use crate::settle::{self, Settlement};
-use model::{Event, FunctionError, FunctionSpec, Metering, Outcome, Run, RunStatus, Timestamp};
+use crate::specs::Specs;
+use model::{
+    Event, FunctionError, FunctionSpec, Metering, Outcome, Run, RunStatus, StartKind, StartMode, Timestamp,
+};
 use sandbox::{Exit, Hooks, Job, Report};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
-use store::kv::SPECS;
 use store::queue::{Answer, Lease, Waiting};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// How many durable events are claimed at a time.
@@ -28,9 +31,13 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// What every step needs.
 pub(crate) struct Flow {
     pub(crate) store: Store,
+    pub(crate) specs: Arc<Specs>,
     pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) ahead: Ahead,
     pub(crate) settings: Settings,
     pub(crate) load: watch::Sender<Load>,
+    /// One permit for each process that may be initialising for its event.
+    pub(crate) starting: Arc<Semaphore>,
 }
 
 /// An event that was taken from its lane, with what its lane wants back.
@@ -78,9 +85,10 @@ impl Flow {
     /// Finds the function of `work`; settles work that has none any more, or that is too old to run.
     pub(crate) async fn prepare(&self, work: Work) -> Option<Prepared> {
         let event = work.event();
-        let refusal = match self.store.read(|view| view.get(&SPECS, event.function.as_str())) {
+        let refusal = match self.specs.get(&self.store, &event.function) {
             Ok(Some(spec)) if settle::may_still_run(event, self.store.now()) => {
-                return Some((work, Arc::new(spec)));
+                self.ahead.arrived(&spec);
+                return Some((work, spec));
             }
             Ok(Some(_)) => ("Event.MaximumAgeExceeded", "the event became too old to run"),
             Ok(None) => ("Event.FunctionNotFound", "the function does not exist any more"),
@@ -98,68 +106,95 @@ impl Flow {
     /// Takes the head of a lane if there is room for it.
     pub(crate) fn place(&self, head: &mut Option<Prepared>) -> Option<Prepared> {
         let load = *self.load.borrow();
-        head.take_if(|(_, spec)| self.settings.capacity.fits(&load, spec.memory_mb))
+        head.take_if(|(work, spec)| {
+            let start = matches!(work, Work::Durable(_)) && !self.ahead.has(spec);
+            self.settings.capacity.fits(&load, spec.memory_mb, start)
+        })
     }
 
-    /// Decides that `work` starts now and counts it in; the guard counts it out, however it ends.
-    pub(crate) fn count_in(self: &Arc<Self>, work: &Work, memory_mb: u32) -> Counted {
-        self.load.send_modify(|load| load.enter(memory_mb));
-        let (waited, decided) = (work.waited(self.store.now()), Instant::now());
-        Counted { flow: self.clone(), memory_mb, starting: true, waited, decided }
+    /// Decides that `work` has its turn now and counts it in; the guard counts it out, however it ends.
+    pub(crate) fn count_in(self: &Arc<Self>, work: &Work, spec: &Arc<FunctionSpec>) -> Counted {
+        self.load.send_modify(|load| load.enter(spec.memory_mb));
+        let waited = work.waited(self.store.now());
+        Counted { flow: self.clone(), spec: spec.clone(), starting: true, placed: Instant::now(), waited, kept: None }
     }
 
-    /// Runs `work` in a fresh process and settles it.
+    /// Runs `work` in a process that waits ahead of it, or in one that is started for it, and settles it.
     pub(crate) async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
+        let (process, permit) = self.process(&spec).await;
+        let (waited, decided) = (counted.waited + counted.placed.elapsed(), Instant::now());
         let event = work.event();
         let mut journal = Journal::begin(&self.store, &spec, event.id);
         let (lines, mut printed) = mpsc::channel(LINES_WAITING);
-        let (inside, served) = oneshot::channel();
         let (initialised, mut init_ended) = oneshot::channel();
-        let (serve, arn) = (self.settings.inside.clone(), spec.arn.clone());
-        let hooks = Hooks {
-            lines,
-            // Both receivers live as long as the run; a run that is cut off needs no message.
-            platform: Box::new(move |listener| {
-                let _ = inside.send(serve(&arn, listener));
-            }),
-            initialised: Box::new(move || {
-                let _ = initialised.send(());
-            }),
-        };
         let job = Job {
             request_id: event.id,
-            spec: spec.clone(),
-            code_dir: self.store.packages().dir(&spec.code),
+            function: self.ahead.function(&spec),
             payload: event.payload.clone(),
             client_context: event.client_context.clone(),
-            environment: self.settings.environment.clone(),
+            keep: spec.start == StartMode::Warm,
         };
-        let (waited, before_start) = (counted.waited, counted.decided.elapsed());
-        let mut run = self.runner.run(job, hooks);
-        let mut report = loop {
+        let mut run = match process {
+            Some(process) => {
+                counted.started();
+                process.run(job, lines)
+            }
+            None => {
+                // The receiver lives as long as the run; a run that is cut off needs no message.
+                let initialised = Box::new(move || drop(initialised.send(permit)));
+                let hooks = Hooks { lines, platform: self.ahead.platform(&spec), initialised };
+                self.runner.run(job, hooks)
+            }
+        };
+        let before_start = decided.elapsed();
+        let ran = loop {
             tokio::select! {
-                report = &mut run => break report,
+                ran = &mut run => break ran,
                 Some(line) = printed.recv() => journal.line(line),
                 () = journal.keep_writing() => {}
-                Ok(()) = &mut init_ended, if counted.starting => counted.started(),
+                Ok(_) = &mut init_ended, if counted.starting => counted.started_cold(),
             }
         };
         while let Ok(line) = printed.try_recv() {
             journal.line(line);
         }
-        // The platform's end of the sandbox's socket goes with the process.
-        drop((run, served));
-        drop(counted);
-        if let Ok(report) = &mut report {
+        drop(run);
+        let report = ran.map(|(mut report, kept)| {
+            counted.kept = kept;
             let metering = &mut report.metering;
             metering.queue = whole_micros(waited);
-            metering.init = whole_micros(metering.init + before_start);
+            if metering.start == StartKind::Cold {
+                metering.init = whole_micros(metering.init + before_start);
+            }
             metering.duration = whole_micros(metering.duration);
             metering.memory_mb = spec.memory_mb;
             metering.bytes_in = work.event().payload.len() as u64;
             metering.bytes_out = report.outcome.payload().len() as u64;
-        }
+            report
+        });
+        drop(counted);
         self.settle(work, &spec, report, journal).await;
+    }
+
+    /// A process that is initialised; or none, and the permit to start one.
+    async fn process(
+        &self,
+        spec: &Arc<FunctionSpec>,
+    ) -> (Option<Box<dyn Process>>, Option<OwnedSemaphorePermit>) {
+        // The semaphore is never closed.
+        let permit = || async { self.starting.clone().acquire_owned().await.ok() };
+        match self.ahead.ask(spec) {
+            Asked::Here(process) => (Some(process), None),
+            Asked::Coming(process) => match process.await {
+                Ok(process) => (Some(process), None),
+                Err(_) => (None, permit().await),
+            },
+            Asked::Perhaps(process) => tokio::select! {
+                biased;
+                Ok(process) = process => (Some(process), None),
+                permit = permit() => (None, permit),
+            },
+        }
     }
 
     /// Turns the report of a run into what follows from it.
@@ -282,25 +317,35 @@ fn whole_micros(time: Duration) -> Duration {
 /// A run that is counted in the load.
 pub(crate) struct Counted {
     flow: Arc<Flow>,
-    memory_mb: u32,
+    spec: Arc<FunctionSpec>,
     starting: bool,
-    /// How long its event had waited when it was decided.
+    /// When it had its turn.
+    placed: Instant,
+    /// How long its event had waited by then.
     waited: Duration,
-    /// When it was decided.
-    decided: Instant,
+    /// The process, if it can serve another event.
+    kept: Option<Box<dyn Process>>,
 }
 
 impl Counted {
+    /// It has an initialised process.
     fn started(&mut self) {
         if std::mem::take(&mut self.starting) {
             self.flow.load.send_modify(Load::started);
         }
+    }
+
+    /// It has one that was started for it.
+    fn started_cold(&mut self) {
+        self.started();
+        self.flow.ahead.initialised(&self.spec);
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.started();
-        self.flow.load.send_modify(|load| load.leave(self.memory_mb));
+        self.flow.ahead.ended(&self.spec, self.kept.take());
+        self.flow.load.send_modify(|load| load.leave(self.spec.memory_mb));
     }
 }

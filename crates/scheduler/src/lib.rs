@@ -1,15 +1,21 @@
 //! Which event runs next, where, and what follows.
 //!
-//! [`dispatch`] takes events as there is room; `flow` holds the life of one: claim, [`place`], run, [`settle`].
+//! [`dispatch`] takes events as there is room; `flow` holds the life of one: claim, [`place`], run, [`settle`]. What
+//! waits ahead of events is in [`ahead`].
 #![forbid(unsafe_code)]
 
+pub mod ahead;
 pub mod dispatch;
 mod flow;
 pub mod housekeeping;
 mod journal;
 pub mod place;
 mod record;
+pub mod runner;
 pub mod settle;
+mod specs;
 
-pub use dispatch::{Inside, Runner, Scheduler, Settings};
+pub use ahead::Bounds;
+pub use dispatch::{Inside, Scheduler, Settings};
 pub use place::{Capacity, Load};
+pub use runner::Runner;

@@ -25,13 +25,14 @@ impl Capacity {
         }
     }
 
-    /// Whether an event of a function with `memory_mb` may start now. One that is larger than the machine
-    /// starts when nothing else runs: its own limit still holds.
-    pub fn fits(&self, load: &Load, memory_mb: u32) -> bool {
+    /// Whether an event of a function with `memory_mb` may be placed now. One that is larger than the machine starts
+    /// when nothing else runs: its own limit still holds. One that has to `start` a process and that nobody waits for
+    /// is placed only when it can do so at once, so that it is not in the way of those that somebody waits for.
+    pub fn fits(&self, load: &Load, memory_mb: u32, start: bool) -> bool {
         let memory = load.memory_mb + u64::from(memory_mb);
-        load.starting < self.starting
-            && load.running < self.running
+        load.running < self.running
             && (memory <= self.memory_mb || load.running == 0)
+            && (!start || load.starting < self.starting)
     }
 }
 
@@ -42,7 +43,7 @@ pub struct Load {
     pub memory_mb: u64,
     /// How many events run, those that are starting included.
     pub running: usize,
-    /// How many are initialising.
+    /// How many have no initialised process yet.
     pub starting: usize,
 }
 
@@ -74,16 +75,17 @@ mod tests {
     fn room_is_what_memory_starts_and_concurrency_leave() {
         let capacity = Capacity { memory_mb: 1000, running: 3, starting: 2 };
         let load = |memory_mb, running, starting| Load { memory_mb, running, starting };
-        for (load, memory_mb, fits) in [
-            (load(0, 0, 0), 128, true),
-            (load(0, 0, 0), 5000, true),
-            (load(900, 1, 0), 100, true),
-            (load(900, 1, 0), 101, false),
-            (load(256, 2, 2), 128, false),
-            (load(256, 2, 1), 128, true),
-            (load(256, 3, 0), 128, false),
+        for (load, memory_mb, start, fits) in [
+            (load(0, 0, 0), 128, true, true),
+            (load(0, 0, 0), 5000, true, true),
+            (load(900, 1, 0), 100, true, true),
+            (load(900, 1, 0), 101, true, false),
+            (load(256, 2, 2), 128, true, false),
+            (load(256, 2, 2), 128, false, true),
+            (load(256, 2, 1), 128, true, true),
+            (load(256, 3, 0), 128, false, false),
         ] {
-            assert_eq!(capacity.fits(&load, memory_mb), fits, "{load:?} + {memory_mb}");
+            assert_eq!(capacity.fits(&load, memory_mb, start), fits, "{load:?} + {memory_mb}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>. What AWS does not measure
 //! stands behind what it does.
 
-use model::{FunctionSpec, LogFormat, LogLevel, Logging, Metering, RequestId, Run, RunStatus, Timestamp};
+use model::{FunctionSpec, LogFormat, LogLevel, Logging, Metering, RequestId, Run, RunStatus, StartKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -72,14 +72,18 @@ fn level_of(line: &str) -> Option<LogLevel> {
 
 fn report_line(id: RequestId, metering: &Metering, status: Option<&str>) -> String {
     let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
+    // As in Lambda, there is no such field where nothing was initialised for the event.
+    let init = match metering.start {
+        StartKind::Cold => format!("Init Duration: {}\t", millis(metering.init)),
+        _ => String::new(),
+    };
     let mut line = format!(
         "REPORT RequestId: {id}\tDuration: {}\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB\t\
-         Init Duration: {}\tStart: {}\tQueue Duration: {}\tCPU Time: {}\tBytes In: {}\tBytes Out: {}\t",
+         {init}Start: {}\tQueue Duration: {}\tCPU Time: {}\tBytes In: {}\tBytes Out: {}\t",
         millis(metering.duration),
         metering.billed_ms(),
         metering.memory_mb,
         metering.peak_memory_mb(),
-        millis(metering.init),
         metering.start,
         millis(metering.queue),
         millis(metering.cpu),
@@ -161,7 +165,8 @@ struct Metrics {
     memory_size_mb: u32,
     #[serde(rename = "maxMemoryUsedMB")]
     max_memory_used_mb: u64,
-    init_duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init_duration_ms: Option<f64>,
     start: &'static str,
     queue_duration_ms: f64,
     cpu_time_ms: f64,
@@ -176,7 +181,7 @@ impl Metrics {
             billed_duration_ms: metering.billed_ms(),
             memory_size_mb: metering.memory_mb,
             max_memory_used_mb: metering.peak_memory_mb(),
-            init_duration_ms: millis(metering.init),
+            init_duration_ms: (metering.start == StartKind::Cold).then(|| millis(metering.init)),
             start: metering.start.name(),
             queue_duration_ms: millis(metering.queue),
             cpu_time_ms: millis(metering.cpu),
@@ -241,6 +246,16 @@ mod tests {
                 )
             ]
         );
+    }
+
+    #[test]
+    fn an_event_that_nothing_was_initialised_for_has_no_init_duration() {
+        let mut run = run(RunStatus::Success);
+        run.metering.start = StartKind::Ready;
+        let line = &end(&spec(LogFormat::Text, LogLevel::Info), &run, None)[1];
+        assert!(line.contains("Max Memory Used: 40 MB\tStart: ready\tQueue"), "{line}");
+        let record = &end(&spec(LogFormat::Json, LogLevel::Info), &run, None)[0];
+        assert!(record.contains(r#""start":"ready""#) && !record.contains("initDurationMs"), "{record}");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use model::{
     Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, RunStatus, Source, SystemClock,
 };
-use sandbox::{Exit, Hooks, Job, Line, Report};
-use scheduler::{Capacity, Runner, Scheduler, Settings};
+use sandbox::{Exit, Function, Hooks, Job, Line, Platform, Report};
+use scheduler::runner::{Captured, Process};
+use scheduler::{Bounds, Capacity, Runner, Scheduler, Settings};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,27 @@ struct Script {
 
 #[async_trait]
 impl Runner for Script {
-    async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, sandbox::Error> {
+    fn templates(&self) -> Result<(), String> {
+        Err("a stand-in has none".into())
+    }
+
+    async fn prepare(
+        &self,
+        _: &Function,
+        _: Platform,
+    ) -> Result<Result<Box<dyn Process>, String>, sandbox::Error> {
+        Ok(Err("a stand-in prepares nothing".into()))
+    }
+
+    async fn template(self: Arc<Self>, _: &Function, _: Platform) -> Result<Captured, sandbox::Error> {
+        Err(sandbox::Error::Unsupported("a stand-in has no templates".into()))
+    }
+
+    async fn run(
+        &self,
+        job: Job,
+        hooks: Hooks,
+    ) -> Result<(Report, Option<Box<dyn Process>>), sandbox::Error> {
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
         (hooks.initialised)();
@@ -48,7 +69,7 @@ impl Runner for Script {
             _ => Outcome::Succeeded(Bytes::from(format!("answer to {text}"))),
         };
         let metering = Metering { duration: Duration::from_millis(1), ..Metering::default() };
-        Ok(Report { outcome, metering, exit: Exit::Answered, warning: None })
+        Ok((Report { outcome, metering, exit: Exit::Answered, warning: None }, None))
     }
 }
 
@@ -68,6 +89,7 @@ async fn setup(script: Script, capacity: Capacity) -> Setup {
     store.write(move |tx| tx.put(&SPECS, spec.arn.as_str(), &spec)).await.unwrap();
     let settings = Settings {
         capacity,
+        ahead: Bounds { memory: 1 << 30, idle: DEADLINE, most: 0, making: 2 },
         retry_delay: Duration::from_millis(20),
         grace: Duration::from_millis(200),
         environment: BTreeMap::new(),

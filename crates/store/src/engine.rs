@@ -86,6 +86,8 @@ pub(crate) struct Wakes {
     pub(crate) events: Notify,
     /// The highest sequence number in the log.
     pub(crate) log: watch::Sender<i64>,
+    /// How often functions were written or removed since the start.
+    pub(crate) specs: watch::Sender<u64>,
 }
 
 type Done = Box<dyn FnOnce(Result<()>) + Send>;
@@ -103,7 +105,11 @@ impl Store {
         let connection = open_writer(&database)?;
         let last_log: i64 =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM log", [], |row| row.get(0))?;
-        let wakes = Arc::new(Wakes { events: Notify::new(), log: watch::Sender::new(last_log) });
+        let wakes = Arc::new(Wakes {
+            events: Notify::new(),
+            log: watch::Sender::new(last_log),
+            specs: watch::Sender::new(0),
+        });
         let (writes, queue) = mpsc::channel(WRITES_WAITING);
         let writer = {
             let (wakes, clock) = (wakes.clone(), clock.clone());
@@ -278,6 +284,7 @@ pub struct Tx<'a> {
     view: View<'a>,
     pub(crate) events_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
+    pub(crate) specs_changed: Cell<bool>,
     /// Blobs that get their link here, held until it is committed.
     pub(crate) linked: RefCell<Vec<Pinned>>,
 }
@@ -319,6 +326,7 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             view: View { connection, clock },
             events_changed: Cell::new(false),
             last_log: Cell::new(0),
+            specs_changed: Cell::new(false),
             linked: RefCell::default(),
         };
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
@@ -328,6 +336,10 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
         if committed.is_err() && !connection.is_autocommit() {
             // Its own failure changes nothing: the next transaction fails to begin, and says so.
             let _ = connection.execute_batch("ROLLBACK");
+        }
+        if tx.specs_changed.get() {
+            // Before the writers hear of it: what they ask for next must meet the new state.
+            wakes.specs.send_modify(|changes| *changes += 1);
         }
         for done in done {
             done(committed.clone());

@@ -1,12 +1,14 @@
 //! Typed tables of records, each record with its version in front, in the binary order of their keys.
 
-use crate::engine::{Tx, View};
+use crate::engine::{Store, Tx, View};
 use crate::{Error, Result};
-use model::FunctionSpec;
+use model::{FunctionArn, FunctionSpec};
 use rusqlite::{OptionalExtension, params};
-use serde::Serialize;
+
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
+use tokio::sync::watch;
 
 /// A record that can be stored, and read again by every later version of the program.
 pub trait Stored: Serialize + DeserializeOwned {
@@ -27,11 +29,30 @@ pub const SPECS: Table<FunctionSpec> = Table::new("lambda.spec");
 
 impl Stored for FunctionSpec {}
 
+/// Functions that have processes ready at all times, by unqualified ARN: those of [`SPECS`] with `ahead` above zero.
+pub const FLOORS: Table<Floor> = Table::new("lambda.floor");
+
+/// A function that has processes ready at all times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Which one.
+    pub function: FunctionArn,
+}
+
+impl Stored for Floor {}
+
 /// A named table of records of one type.
 #[derive(Debug)]
 pub struct Table<V> {
     name: &'static str,
     record: PhantomData<fn() -> V>,
+}
+
+impl Store {
+    /// How often functions were written or removed since the start: while it stays the same, so do [`SPECS`].
+    pub fn specs_changed(&self) -> watch::Receiver<u64> {
+        self.wakes().specs.subscribe()
+    }
 }
 
 impl<V> Table<V> {
@@ -139,6 +160,7 @@ impl Tx<'_> {
         self.connection()
             .prepare_cached("INSERT OR REPLACE INTO kv (space, key, value) VALUES (?1, ?2, ?3)")?
             .execute(params![table.name, key.as_ref(), table.encode(value)?])?;
+        self.note_change(table);
         Ok(())
     }
 
@@ -151,7 +173,14 @@ impl Tx<'_> {
             .connection()
             .prepare_cached("DELETE FROM kv WHERE space = ?1 AND key = ?2")?
             .execute(params![table.name, key.as_ref()])?;
+        self.note_change(table);
         Ok(removed > 0)
+    }
+
+    fn note_change<V>(&self, table: &Table<V>) {
+        if table.name == SPECS.name {
+            self.specs_changed.set(true);
+        }
     }
 }
 

@@ -201,7 +201,10 @@ mod tests {
     async fn runs_are_read_back_summed_and_forgotten_by_age() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open_for_test(dir.path());
-        let all = [run("f", 10), run("g", 20), run("f", 30)];
+        let mut all = [run("f", 10), run("g", 20), run("f", 30)];
+        for (run, start) in all.iter_mut().zip([StartKind::Clone, StartKind::Ready, StartKind::Warm]) {
+            run.metering.start = start;
+        }
         let kept = all.clone();
         store.write(move |tx| kept.iter().try_for_each(|run| tx.append_run(run))).await.unwrap();
         let read =

@@ -113,6 +113,7 @@ mod tests {
             proc: true,
             seccomp: true,
             landlock: Some(6),
+            templates: Ok(()),
             internet: Ok(()),
         }
     }

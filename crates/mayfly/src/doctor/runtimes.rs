@@ -3,8 +3,7 @@
 use super::finding::Finding;
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionSpec, Language, Outcome, RequestId, Runtimes, SystemClock};
-use sandbox::{Hooks, Interpreters, Job, Sandbox};
-use std::collections::BTreeMap;
+use sandbox::{Function, Hooks, Interpreters, Job, Sandbox};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -163,17 +162,21 @@ async fn try_out(
     let spec = FunctionSpec::new(FunctionArn::of("doctor"), runtime, handler, code);
     let job = Job {
         request_id: RequestId::new(SystemClock.now()),
-        spec: Arc::new(FunctionSpec { memory_mb: 256, timeout_s: 20, ..spec }),
-        code_dir,
+        function: Function {
+            spec: Arc::new(FunctionSpec { memory_mb: 256, timeout_s: 20, ..spec }),
+            code_dir,
+            environment: Arc::default(),
+        },
         payload: Bytes::from_static(EVENT.as_bytes()),
         client_context: None,
-        environment: BTreeMap::new(),
+        keep: false,
     };
     // Nobody reads the log: an error's document says enough.
-    let hooks = Hooks { lines: mpsc::channel(1).0, platform: Box::new(drop), initialised: Box::new(|| {}) };
+    let platform = Box::new(|_| Box::new(()) as _);
+    let hooks = Hooks { lines: mpsc::channel(1).0, platform, initialised: Box::new(|| {}) };
     let began = Instant::now();
     let report = match tokio::time::timeout(PATIENCE, sandbox.run(job, hooks)).await {
-        Ok(Ok(report)) => report,
+        Ok(Ok((report, _))) => report,
         Ok(Err(error)) => return Err(super::chain(&error)),
         Err(_) => return Err(format!("no answer within {} s", PATIENCE.as_secs())),
     };

@@ -7,7 +7,10 @@
 use bytes::{Buf, Bytes, BytesMut};
 use model::limits::{MB, SYNC_RESPONSE};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The bytes before the body.
@@ -27,6 +30,8 @@ pub(super) enum Frame {
     Result(Bytes),
     /// The handler raised; the body is an error document.
     Error(Bytes),
+    /// The function's hooks have run, and the process may be captured.
+    Snapshot,
 }
 
 /// Why a runtime can no longer be listened to.
@@ -40,7 +45,7 @@ pub(super) enum Breach {
     Closed,
 }
 
-/// Reads frames. Its future may be dropped at any time without losing a byte.
+/// Reads frames.
 #[derive(Debug)]
 pub(super) struct Reader<R> {
     from: R,
@@ -52,14 +57,15 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Reader { from, buffer: BytesMut::new() }
     }
 
-    /// The next frame, as soon as it is complete.
-    pub(super) async fn next(&mut self) -> Result<Frame, Breach> {
+    /// The next frame, when it is complete.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Breach>> {
         loop {
             if let Some(frame) = parse(&mut self.buffer)? {
-                return Ok(frame);
+                return Poll::Ready(Ok(frame));
             }
-            match self.from.read_buf(&mut self.buffer).await {
-                Ok(0) | Err(_) => return Err(Breach::Closed),
+            // Such a future keeps nothing: what it waits for is noted at the socket.
+            match ready!(pin!(self.from.read_buf(&mut self.buffer)).poll(cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Breach::Closed)),
                 Ok(_) => {}
             }
         }
@@ -71,7 +77,7 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Frame>, Breach> {
     let &[kind, a, b, c, d, ..] = &buffer[..] else { return Ok(None) };
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     match kind {
-        b'R' if length == 0 => {}
+        b'R' | b'S' if length == 0 => {}
         b'A' if length <= SYNC_RESPONSE => {}
         b'A' => return Err(Breach::TooLarge),
         b'I' | b'E' if length <= ERROR => {}
@@ -87,8 +93,25 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Frame>, Breach> {
         b'R' => Frame::Ready,
         b'A' => Frame::Result(body),
         b'I' => Frame::InitError(body),
+        b'S' => Frame::Snapshot,
         _ => Frame::Error(body),
     }))
+}
+
+/// Tells a runtime that it is about to be captured.
+pub(super) fn snapshot() -> Bytes {
+    Bytes::from_static(b"S\0\0\0\0")
+}
+
+/// Tells a runtime that it has been copied, or that it has not and goes on, with variables to set.
+pub(super) fn resume(environment: &BTreeMap<&str, String>) -> io::Result<Bytes> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        environment: &'a BTreeMap<&'a str, String>,
+    }
+    let body = serde_json::to_vec(&Body { environment })?;
+    let length = u32::try_from(body.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    Ok([&b"C"[..], &length.to_be_bytes(), &body].concat().into())
 }
 
 /// What a runtime is told about an event, beside the event itself.
@@ -135,8 +158,14 @@ mod tests {
 
     #[test]
     fn frames_are_taken_off_one_by_one() {
-        let frames = all(b"R\0\0\0\0A\0\0\0\x02{}A\0\0\0\x05par").unwrap();
-        assert_eq!(frames, [Frame::Ready, Frame::Result("{}".into())]);
+        let frames = all(b"R\0\0\0\0S\0\0\0\0A\0\0\0\x02{}A\0\0\0\x05par").unwrap();
+        assert_eq!(frames, [Frame::Ready, Frame::Snapshot, Frame::Result("{}".into())]);
+    }
+
+    #[test]
+    fn a_copy_is_told_its_variables() {
+        let frame = resume(&BTreeMap::from([("A", "1".to_owned())])).unwrap();
+        assert_eq!(frame, &b"C\0\0\0\x19{\"environment\":{\"A\":\"1\"}}"[..]);
     }
 
     #[test]
@@ -144,6 +173,7 @@ mod tests {
         assert!(matches!(all(b"A\xff\xff\xff\xff"), Err(Breach::TooLarge)));
         assert!(matches!(all(b"E\xff\xff\xff\xff"), Err(Breach::Garbage)));
         assert!(matches!(all(b"R\0\0\0\x01x"), Err(Breach::Garbage)));
+        assert!(matches!(all(b"S\0\0\0\x01x"), Err(Breach::Garbage)));
         assert!(matches!(all(b"GET / HTTP/1.1"), Err(Breach::Garbage)));
     }
 }

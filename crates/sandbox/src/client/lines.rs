@@ -1,7 +1,7 @@
 //! What a function prints, as lines.
 
 use crate::Line;
-use model::limits::{LOG_LINE, LOG_PER_EVENT};
+use model::limits::{LOG_AHEAD, LOG_LINE, LOG_PER_EVENT};
 use model::{Clock, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,15 @@ use tokio::sync::mpsc::Sender;
 /// How long the last lines of a log wait for room.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many lines are held for an event to come.
+const HELD: usize = 2_000;
+
 /// Splits a stream of bytes into lines and passes them on, within bounds. It never waits: a function that prints
-/// faster than lines are taken loses lines, not time.
+/// faster than lines are taken loses lines, not time. What is printed while there is no event is held for the next one.
 pub(super) struct Lines {
-    to: Sender<Line>,
+    /// Takes the lines of the present event.
+    to: Option<Sender<Line>>,
+    held: Vec<Line>,
     clock: Arc<dyn Clock>,
     partial: Vec<u8>,
     /// Bytes that may still be passed on.
@@ -27,8 +32,41 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(to: Sender<Line>, clock: Arc<dyn Clock>) -> Self {
-        Lines { to, clock, partial: Vec::new(), room: LOG_PER_EVENT, notes: Vec::new(), lost: 0, dropped: 0 }
+    /// What a process prints that has no event yet.
+    pub(super) fn held(clock: Arc<dyn Clock>) -> Self {
+        Lines {
+            to: None,
+            held: Vec::new(),
+            clock,
+            partial: Vec::new(),
+            room: LOG_AHEAD,
+            notes: Vec::new(),
+            lost: 0,
+            dropped: 0,
+        }
+    }
+
+    /// From here on lines belong to an event; `warning` comes first, then what was held.
+    pub(super) fn begin(&mut self, to: Sender<Line>, warning: Option<&str>) {
+        self.to = Some(to);
+        self.room = LOG_PER_EVENT;
+        if let Some(warning) = warning {
+            self.pass(self.clock.now(), format!("[WARNING] {warning}"), true);
+        }
+        for line in std::mem::take(&mut self.held) {
+            self.pass(line.time, line.text, line.platform);
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        if dropped > 0 {
+            let text = format!("[{dropped} more bytes were printed before the event, and were dropped]");
+            self.pass(self.clock.now(), text, true);
+        }
+    }
+
+    /// Takes out what is held.
+    pub(super) fn take_held(&mut self) -> Vec<Line> {
+        self.flush_partial();
+        std::mem::take(&mut self.held)
     }
 
     /// Takes what was printed.
@@ -54,11 +92,6 @@ impl Lines {
         }
     }
 
-    /// The platform's own line at the beginning of the log.
-    pub(super) fn announce(&mut self, text: String) {
-        self.pass(text, true);
-    }
-
     /// The platform's own line at the end of the log.
     pub(super) fn note(&mut self, text: String) {
         self.notes.push(text);
@@ -69,12 +102,10 @@ impl Lines {
         self.clock.now()
     }
 
-    /// Passes on an unfinished line, says what is missing, and ends the log with the platform's notes. Only here may
-    /// the function's end wait a moment for whoever takes the lines.
+    /// Passes on an unfinished line, says what is missing, and ends the event's log with the platform's notes. Only here
+    /// may the function's end wait a moment for whoever takes the lines.
     pub(super) async fn finish(&mut self) {
-        if !self.partial.is_empty() {
-            self.flush();
-        }
+        self.flush_partial();
         let mut last = Vec::new();
         if self.dropped > 0 {
             let most = LOG_PER_EVENT;
@@ -90,9 +121,17 @@ impl Lines {
             ));
         }
         last.append(&mut self.notes);
+        (self.dropped, self.lost, self.room) = (0, 0, LOG_AHEAD);
+        let Some(to) = self.to.take() else { return };
         for text in last {
             let line = Line { time: self.clock.now(), text, platform: true };
-            let _ = self.to.send_timeout(line, PATIENCE).await;
+            let _ = to.send_timeout(line, PATIENCE).await;
+        }
+    }
+
+    fn flush_partial(&mut self) {
+        if !self.partial.is_empty() {
+            self.flush();
         }
     }
 
@@ -104,13 +143,15 @@ impl Lines {
         // A carriage return inside a line keeps a record of several lines in one piece, as in Lambda's log.
         let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
         self.partial.clear();
-        self.pass(text, false);
+        self.pass(self.clock.now(), text, false);
     }
 
-    fn pass(&mut self, text: String, platform: bool) {
-        let line = Line { time: self.clock.now(), text, platform };
-        if self.to.try_send(line).is_err() {
-            self.lost += 1;
+    fn pass(&mut self, time: Timestamp, text: String, platform: bool) {
+        let line = Line { time, text, platform };
+        match &self.to {
+            Some(to) => self.lost += u64::from(to.try_send(line).is_err()),
+            None if self.held.len() < HELD => self.held.push(line),
+            None => self.dropped += line.text.len() as u64 + 1,
         }
     }
 }
@@ -124,7 +165,8 @@ mod tests {
     #[tokio::main(flavor = "current_thread")]
     async fn printed(chunks: &[&[u8]], capacity: usize) -> Vec<String> {
         let (to, mut from) = mpsc::channel(capacity);
-        let mut lines = Lines::new(to, Arc::new(FakeClock::new(Timestamp(0))));
+        let mut lines = Lines::held(Arc::new(FakeClock::new(Timestamp(0))));
+        lines.begin(to, None);
         chunks.iter().for_each(|chunk| lines.print(chunk));
         lines.note("the end".to_owned());
         let take = async {
@@ -163,5 +205,29 @@ mod tests {
     fn lines_that_nobody_takes_are_counted() {
         let lost = "[1 lines came faster than they could be stored and were dropped]";
         assert_eq!(printed(&[b"a\nb\nc\n"], 2), ["a", "b", lost]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_an_event_is_held_for_it_within_bounds() {
+        let mut lines = Lines::held(Arc::new(FakeClock::new(Timestamp(0))));
+        lines.print(b"ahead\nand ");
+        let (to, mut from) = mpsc::channel(10);
+        lines.begin(to, Some("odd"));
+        lines.print(b"now\n");
+        lines.finish().await;
+        lines.print(&vec![b'\n'; HELD]);
+        lines.print(&vec![b'x'; LOG_AHEAD - HELD + 1]);
+        let mut texts = Vec::new();
+        while let Some(line) = from.recv().await {
+            texts.push(line.text);
+        }
+        assert_eq!(texts, ["[WARNING] odd", "ahead", "and now"]);
+        let (to, mut from) = mpsc::channel(HELD + 10);
+        lines.begin(to, None);
+        let mut last = None;
+        while let Ok(line) = from.try_recv() {
+            last = Some(line.text);
+        }
+        assert_eq!(last.as_deref(), Some("[1 more bytes were printed before the event, and were dropped]"));
     }
 }

@@ -1,17 +1,25 @@
 //! The server's half: carries jobs from start to outcome.
 
 mod frames;
+mod gauges;
+mod launch;
 mod lines;
+mod prepared;
+mod process;
 mod run;
 mod runtime;
 mod runtime_api;
 mod setup;
 mod supervision;
+mod template;
 mod verdict;
 
+pub use prepared::Prepared;
+pub use template::{Captured, Original, Template};
+
 use crate::network::Outside;
-use crate::{Error, Features, Hooks, Interpreters, Job, Launcher, Network, Report};
-use model::{Clock, NetworkPolicy};
+use crate::{Error, Features, Function, Hooks, Interpreters, Job, Launcher, Network, Platform, Report};
+use model::{Clock, FunctionSpec, NetworkPolicy};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -79,10 +87,10 @@ impl Sandbox {
         &self.config.interpreters
     }
 
-    /// What `job` can reach: what its function asks for, if the node gives it. Never less or more than that.
-    fn network_of(&self, job: &Job) -> Result<NetworkPolicy, Error> {
+    /// What a function can reach: what it asks for, if the node gives it. Never less or more than that.
+    fn network_of(&self, spec: &FunctionSpec) -> Result<NetworkPolicy, Error> {
         let Network { default, most, .. } = self.config.network;
-        let policy = job.spec.network.unwrap_or(default);
+        let policy = spec.network.unwrap_or(default);
         let refuse = |reason| Err(Error::NoNetwork { policy, reason });
         match &self.features.internet {
             _ if policy > most => refuse(format!("this node allows {most} at the most")),
@@ -98,13 +106,43 @@ impl Sandbox {
         let _ = self.control.readable().await;
     }
 
-    /// Runs one job in a fresh process and reports its outcome. If the future is dropped, the process is killed and
-    /// everything of it removed. A process may outlive its report by the few milliseconds that its removal takes; at
-    /// a time limit, it has gone when the report comes.
+    /// Runs one job in a fresh process and reports its outcome; gives the process back if the job wants it kept and it
+    /// can serve another event. If the future is dropped, the process is killed and everything of it removed. A process
+    /// may outlive its report by the few milliseconds that its removal takes; at a time limit, it has gone when the
+    /// report comes.
     ///
     /// # Errors
     /// The platform's own faults only; what the function does is in the report.
-    pub async fn run(&self, job: Job, hooks: Hooks) -> Result<Report, Error> {
+    pub async fn run(&self, job: Job, hooks: Hooks) -> Result<(Report, Option<Prepared>), Error> {
         run::run(self, &job, hooks).await
+    }
+
+    /// Starts a process of `function` and lets it initialise, ahead of an event; or says, in words for the function's
+    /// owner, why it did not come to that.
+    ///
+    /// # Errors
+    /// The platform's own faults only.
+    pub async fn prepare(&self, function: &Function, platform: Platform) -> Result<Result<Prepared, String>, Error> {
+        prepared::prepare(self, function, platform).await
+    }
+
+    /// Starts a process of `function`, lets it initialise, and makes it a template if it can be copied safely.
+    ///
+    /// # Errors
+    /// The platform's own faults only; that it cannot be copied is none.
+    pub async fn template(&self, function: &Function, platform: Platform) -> Result<Captured, Error> {
+        template::make(self, function, platform).await
+    }
+
+    /// Copies a template into a sandbox of its own; or says why the copy is not ready for an event.
+    ///
+    /// # Errors
+    /// The platform's own faults, and that the template is gone.
+    pub async fn clone_of(
+        &self,
+        original: &Original,
+        platform: Platform,
+    ) -> Result<Result<Prepared, String>, Error> {
+        template::copy(self, original, platform).await
     }
 }

@@ -1,336 +1,134 @@
-//! One job, from start to outcome.
+//! An event in a process that is initialised, from handing it over to the report.
 
 use super::Sandbox;
-use super::frames::{Breach, Frame, Invocation};
-use super::lines::Lines;
-use super::runtime::{Channel, Runtime};
-use super::runtime_api::RuntimeApi;
-use super::setup;
-use super::supervision::{Supervision, submit};
-use super::verdict::{End, error_text, judge};
-use crate::control::{self, Ending, Notice, Order, Start, Usage, Wish};
-use crate::network::{Link, Outside};
-use crate::runtimes::Kind;
-use crate::{Error, Hooks, Interpreter, Job, Report, environment};
-use model::limits::{INIT, MB};
-use model::{Clock, Metering, StartKind};
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use super::frames::{Frame, Invocation};
+use super::launch;
+use super::prepared::Prepared;
+use super::process::{Happening, Process};
+use super::verdict::{End, judge};
+use crate::environment::{self, Purpose};
+use crate::{Error, Hooks, Job, Report};
+use model::limits::INIT;
+use model::{Metering, StartKind};
 use std::time::Duration;
-use tokio::net::unix::pipe;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::Instant;
 
-/// How much of a function's output is read at a time, in bytes.
-const CHUNK: usize = 16 * 1024;
-
-/// How long the launcher may take to end a sandbox and account for it: a thousand processes on a machine that is busy
-/// with others take seconds.
-const FAREWELL: Duration = Duration::from_secs(60);
-
-/// How long what a process has sent may be on its way after its end.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// Where a custom runtime's program may lie.
-///
-/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>
-pub(super) const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap"];
-
-/// A job that is running.
-struct Run<'a> {
-    job: &'a Job,
-    clock: &'a Arc<dyn Clock>,
-    supervision: Supervision,
-    runtime: Runtime,
-    printed: pipe::Receiver,
-    lines: Lines,
-    platform: Option<Box<dyn FnOnce(TcpListener) + Send>>,
-    outside: &'a Arc<Outside>,
-    /// Serves the function's packets, if it may send any; ends with the run.
-    link: Option<Link>,
-    initialised: Option<Box<dyn FnOnce() + Send>>,
-    started: Instant,
-    /// When the event was handed over.
-    invoked: Option<Instant>,
-    deadline: Instant,
-    /// The runtime has closed its channel: only its end can be waited for.
-    silent: bool,
-    /// The log pipe is closed.
-    mute: bool,
-    /// What the job has used, once the launcher has said so.
-    spent: Option<Usage>,
-}
-
-/// What is started, and in which root.
-struct Launch {
-    root: usize,
-    programs: Vec<String>,
-    arguments: Vec<String>,
-    environment: Vec<String>,
-}
-
-/// How `job` is started by its interpreter, or as a custom runtime if it has none.
-async fn launch(
+/// Starts a process for `job` and runs it; gives the process back if the job wants it kept and it can serve another event.
+pub(super) async fn run(
     sandbox: &Sandbox,
     job: &Job,
-    interpreter: Option<(usize, &Interpreter)>,
-) -> Result<Launch, Error> {
-    let config = &sandbox.config;
-    let now = config.clock.now();
-    let Some((root, interpreter)) = interpreter else {
-        return Ok(Launch {
-            root: config.interpreters.iter().count(),
-            programs: BOOTSTRAPS.map(str::to_owned).to_vec(),
-            arguments: Vec::new(),
-            environment: environment::variables(job, &[], now),
-        });
+    hooks: Hooks,
+) -> Result<(Report, Option<Prepared>), Error> {
+    let started = Instant::now();
+    let Hooks { lines, platform, initialised } = hooks;
+    let purpose = Purpose::Event(job.request_id);
+    let (mut process, warning) =
+        launch::start(sandbox, &job.function, purpose, platform, None).await?;
+    process.lines.begin(lines, warning.as_deref());
+    // Initialisation that takes longer than its own limit runs on the function's time.
+    let deadline = started + INIT + job.function.spec.timeout();
+    let mut run = Run { job, kind: StartKind::Cold, started, invoked: None, used_before: Duration::ZERO };
+    let end = match initialise(&mut process, deadline).await? {
+        Some(end) => end,
+        None => {
+            initialised();
+            let own_time = (started.elapsed() <= INIT).then(|| Instant::now() + job.function.spec.timeout());
+            run.serve(&mut process, own_time.unwrap_or(deadline)).await?
+        }
     };
-    sandbox.prepare(root, interpreter).await?;
-    let kind = Kind::of(interpreter.installed.language);
-    let mut variables = (kind.environment)(interpreter);
-    variables.push(("PATH", environment::path(interpreter)));
-    let mut command = (kind.command)(interpreter, &setup::runtime_dir(config, root), &job.spec).into_iter();
-    Ok(Launch {
-        root,
-        programs: command.by_ref().take(1).collect(),
-        arguments: command.collect(),
-        environment: environment::variables(job, &variables, now),
+    run.conclude(process, end, warning).await
+}
+
+/// Waits until the code of `process` is ready for an event; if it does not come to that, how it ended.
+pub(super) async fn initialise(process: &mut Process, deadline: Instant) -> Result<Option<End>, Error> {
+    Ok(match process.next(deadline).await? {
+        Happening::Said(Frame::Ready) => None,
+        Happening::Said(Frame::InitError(document)) => Some(End::Raised(document)),
+        Happening::Ended(end) => Some(end),
+        _ => Some(End::Garbage),
     })
 }
 
-pub(super) async fn run(sandbox: &Sandbox, job: &Job, hooks: Hooks) -> Result<Report, Error> {
-    let started = Instant::now();
-    let config = &sandbox.config;
-    let choice = config.interpreters.choose(&job.spec.runtime)?;
-    let network = sandbox.network_of(job)?;
-    let launch = launch(sandbox, job, choice.interpreter).await?;
-    let mut lines = Lines::new(hooks.lines, Arc::clone(&config.clock));
-    if let Some(warning) = &choice.warning {
-        lines.announce(format!("[WARNING] {warning}"));
-    }
-    let start = Start {
-        root: launch.root,
-        code_dir: job.code_dir.clone(),
-        programs: launch.programs,
-        arguments: launch.arguments,
-        runtime_api: choice.interpreter.is_none(),
-        environment: launch.environment,
-        memory: u64::from(job.spec.memory_mb) * MB as u64,
-        ephemeral_storage: u64::from(job.spec.ephemeral_storage_mb) * MB as u64,
-        network,
-        template: None,
-    };
-    let runtime_api = start.runtime_api;
-
-    let (supervision, their_supervision) = Supervision::pair()?;
-    let (their_log, printed) = pipe::pipe()?;
-    let mut theirs = vec![their_supervision, their_log.into_blocking_fd()?];
-    let runtime = if runtime_api {
-        Runtime::Api(RuntimeApi::new(job.request_id.to_string()))
-    } else {
-        let (channel, their_channel) = Channel::pair()?;
-        theirs.push(their_channel);
-        Runtime::Channel(channel)
-    };
-    submit(&sandbox.control, &control::encode(&Order::Start(start)), &theirs).await?;
-    drop(theirs);
-
-    let mut run = Run {
-        job,
-        clock: &config.clock,
-        supervision,
-        runtime,
-        printed,
-        lines,
-        platform: Some(hooks.platform),
-        outside: &sandbox.outside,
-        link: None,
-        initialised: Some(hooks.initialised),
-        started,
-        invoked: None,
-        // Initialisation that takes longer than its own limit runs on the function's time.
-        deadline: started + INIT + job.spec.timeout(),
-        silent: false,
-        mute: false,
-        spent: None,
-    };
-    let end = run.until_end().await?;
-    let mut report = run.conclude(end).await?;
-    report.warning = choice.warning;
-    Ok(report)
+/// A job in the process that serves it.
+pub(super) struct Run<'a> {
+    pub(super) job: &'a Job,
+    pub(super) kind: StartKind,
+    /// When it was decided that this process serves it.
+    pub(super) started: Instant,
+    /// When the event was handed over.
+    pub(super) invoked: Option<Instant>,
+    /// The processor time that the process had used before it was this job's.
+    pub(super) used_before: Duration,
 }
 
 impl Run<'_> {
-    /// Runs until there is an answer, an end, or no time left.
-    async fn until_end(&mut self) -> Result<End, Error> {
-        let mut chunk = [0; CHUNK];
-        loop {
-            tokio::select! {
-                // In this order: neither endless output nor endless frames put the deadline off.
-                biased;
-                () = sleep_until(self.deadline) => return self.last_words(End::TimedOut).await,
-                notice = self.supervision.next() => {
-                    if let Some(end) = self.heard(notice?).await? {
-                        return Ok(end);
-                    }
-                }
-                said = self.runtime.next(), if !self.silent => {
-                    if let Some(end) = self.said(said)? {
-                        return Ok(end);
-                    }
-                }
-                read = tokio::io::AsyncReadExt::read(&mut self.printed, &mut chunk), if !self.mute => match read {
-                    Ok(length) if length > 0 => self.lines.print(&chunk[..length]),
-                    _ => self.mute = true,
-                },
-            }
-        }
-    }
-
-    /// Takes in what the launcher or pid 1 says.
-    async fn heard(&mut self, (notice, descriptor): (Notice, Option<OwnedFd>)) -> Result<Option<End>, Error> {
-        match notice {
-            Notice::Network => {
-                if let Some(device) = descriptor {
-                    self.link = Some(Link::serve(device, Arc::clone(self.outside))?);
-                }
-                Ok(None)
-            }
-            Notice::RuntimeApi => {
-                if let Some(listener) = descriptor {
-                    self.runtime.listen(TcpListener::from(listener))?;
-                }
-                Ok(None)
-            }
-            Notice::Ready => {
-                if let (Some(listener), Some(platform)) = (descriptor, self.platform.take()) {
-                    platform(TcpListener::from(listener));
-                }
-                Ok(None)
-            }
-            Notice::Captured | Notice::NotCaptured { .. } => Ok(None), // nobody has asked
-            Notice::Failed { step, reason } => Err(Error::Setup { step, reason }),
-            Notice::NotStarted { program, errno } if self.runtime.is_custom() => {
-                Ok(Some(End::NotStarted(program, errno)))
-            }
-            Notice::NotStarted { errno, .. } => {
-                Err(Error::Setup { step: "start the runtime".to_owned(), reason: error_text(errno) })
-            }
-            Notice::Ended(ending) => Ok(Some(self.last_words(End::Ended(ending)).await?)),
-            Notice::Spent(usage) => {
-                // Pid 1 was killed before it could say how the runtime ended.
-                self.spent = Some(usage);
-                Ok(Some(self.last_words(End::Ended(Ending::Signal(libc::SIGKILL))).await?))
-            }
-        }
-    }
-
-    /// A process may answer and end at once, or answer and go on until its time is up: what it said before counts.
-    async fn last_words(&mut self, end: End) -> Result<End, Error> {
-        let ended = matches!(end, End::Ended(_));
-        while let Some(said) = self.runtime.rest(ended.then_some(LAST_WORDS)).await {
-            if let Some(answer) = self.said(said)? {
-                if matches!(end, End::TimedOut) {
-                    self.lines.note(format!(
-                        "{} went on after its answer until its time was up",
-                        self.job.request_id
-                    ));
-                }
-                return Ok(answer);
-            }
+    /// Hands the event over, from where the handler's time runs, and waits for the answer or another end.
+    pub(super) async fn serve(
+        &mut self,
+        process: &mut Process,
+        deadline: Instant,
+    ) -> Result<End, Error> {
+        let (job, now) = (self.job, Instant::now());
+        self.invoked = Some(now);
+        let invocation = Invocation {
+            request_id: job.request_id.to_string(),
+            deadline_ms: process.lines.now().after(deadline.saturating_duration_since(now)).0,
+            client_context: job.client_context.as_deref(),
+            function_arn: job.function.spec.arn.as_str(),
+            trace_id: environment::trace_id(job.request_id),
+        };
+        process.runtime.hand_over(&invocation, &job.payload)?;
+        let end = match process.next(deadline).await? {
+            Happening::Said(Frame::Result(answer)) => End::Answered(answer),
+            Happening::Said(Frame::Error(document)) => End::Raised(document),
+            Happening::Ended(end) => end,
+            _ => End::Garbage,
+        };
+        if process.is_late() && !matches!(end, End::TimedOut) {
+            let note = format!("{} went on after its answer until its time was up", job.request_id);
+            process.lines.note(note);
         }
         Ok(end)
     }
 
-    /// Takes in what the runtime says.
-    fn said(&mut self, said: Result<Frame, Breach>) -> Result<Option<End>, Error> {
-        Ok(match (said, self.invoked) {
-            (Ok(Frame::Ready), None) => {
-                self.hand_over()?;
-                None
-            }
-            (Ok(Frame::InitError(document)), None) | (Ok(Frame::Error(document)), Some(_)) => {
-                Some(End::Raised(document))
-            }
-            (Ok(Frame::Result(answer)), Some(_)) => Some(End::Answered(answer)),
-            (Ok(_), _) => Some(End::Garbage),
-            (Err(breach), _) => {
-                let end = End::of(&breach);
-                self.silent |= end.is_none();
-                end
-            }
-        })
-    }
-
-    /// Hands the event over: from here the handler's time runs.
-    fn hand_over(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        let own_time = now + self.job.spec.timeout();
-        self.deadline = if now.duration_since(self.started) <= INIT { own_time } else { self.deadline };
-        self.invoked = Some(now);
-        if let Some(initialised) = self.initialised.take() {
-            initialised();
-        }
-        let invocation = Invocation {
-            request_id: self.job.request_id.to_string(),
-            deadline_ms: self.clock.now().after(self.deadline.duration_since(now)).0,
-            client_context: self.job.client_context.as_deref(),
-            function_arn: self.job.spec.arn.as_str(),
-            trace_id: environment::trace_id(self.job),
-        };
-        Ok(self.runtime.hand_over(&invocation, &self.job.payload)?)
-    }
-
-    /// Ends the sandbox, collects the rest of the log and the account, and judges.
-    async fn conclude(mut self, end: End) -> Result<Report, Error> {
+    /// Keeps the process or ends it, collects the rest of the log and the account, and judges.
+    pub(super) async fn conclude(
+        self,
+        mut process: Process,
+        end: End,
+        warning: Option<String>,
+    ) -> Result<(Report, Option<Prepared>), Error> {
         let ended = Instant::now();
         let answered = matches!(end, End::Answered(_) | End::Raised(_) | End::TooLarge);
-        self.supervision.wish(if answered { Wish::EndNow } else { Wish::End });
-        self.drain();
-        let usage = match self.spent {
-            Some(usage) => usage,
-            None => timeout(FAREWELL, self.account())
-                .await
-                .map_err(|_| Error::LauncherGone(std::io::ErrorKind::TimedOut.into()))??,
+        let heard = matches!(end, End::Answered(_) | End::Raised(_)) && self.invoked.is_some();
+        let kept = heard && self.job.keep && process.lives();
+        let usage = if kept {
+            process.drain();
+            process.used().unwrap_or_default()
+        } else {
+            process.end(answered).await?
         };
         let died = matches!(end, End::Ended(_));
-        let (outcome, exit) = judge(self.job, end, died && usage.out_of_memory, &mut self.lines);
-        self.lines.finish().await;
+        let (outcome, exit) = judge(self.job, end, died && usage.out_of_memory, &mut process.lines);
+        process.lines.finish().await;
         let invoked = self.invoked.unwrap_or(ended);
-        Ok(Report {
+        let cpu = Duration::from_micros(usage.cpu_us);
+        let report = Report {
             outcome,
             exit,
             metering: Metering {
-                start: StartKind::Cold,
-                init: invoked.duration_since(self.started),
+                start: self.kind,
+                init: if self.kind == StartKind::Cold { invoked.duration_since(self.started) } else { Duration::ZERO },
                 duration: ended.duration_since(invoked),
                 peak_memory: usage.peak_memory,
-                cpu: Duration::from_micros(usage.cpu_us),
+                cpu: cpu.saturating_sub(self.used_before),
                 // The rest is known to whoever took the event in.
                 ..Metering::default()
             },
-            warning: None,
-        })
-    }
-
-    /// Reads what was printed before the end; at most what a pipe holds, for a process may still be printing.
-    fn drain(&mut self) {
-        let mut chunk = [0; CHUNK];
-        for _ in 0..(64 * 1024 / CHUNK) + 1 {
-            match self.printed.try_read(&mut chunk) {
-                Ok(length) if length > 0 => self.lines.print(&chunk[..length]),
-                _ => break,
-            }
-        }
-    }
-
-    async fn account(&mut self) -> Result<Usage, Error> {
-        loop {
-            match self.supervision.next().await? {
-                (Notice::Spent(usage), _) => return Ok(usage),
-                (Notice::Failed { step, reason }, _) => return Err(Error::Setup { step, reason }),
-                _ => {}
-            }
-        }
+            warning: warning.clone(),
+        };
+        let function = &self.job.function;
+        let kept = kept.then(|| Prepared::warm(process, function, warning, usage));
+        Ok((report, kept))
     }
 }

@@ -4,9 +4,13 @@
 use super::frames::{self, Breach, Frame, Invocation, Reader};
 use super::runtime_api::RuntimeApi;
 use bytes::{Buf, Bytes};
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -23,21 +27,49 @@ pub(super) enum Runtime {
 }
 
 impl Runtime {
-    /// What the runtime says next. Its future may be dropped at any time without losing anything.
-    pub(super) async fn next(&mut self) -> Result<Frame, Breach> {
+    /// The way to speak with a new process, and its end of it where that is a descriptor.
+    pub(super) fn new(api: bool) -> io::Result<(Runtime, Option<OwnedFd>)> {
+        if api {
+            return Ok((Runtime::Api(RuntimeApi::new()), None));
+        }
+        let (channel, theirs) = Channel::pair()?;
+        Ok((Runtime::Channel(channel), Some(theirs)))
+    }
+
+    /// What the runtime says next.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Breach>> {
         match self {
-            Runtime::Channel(channel) => channel.next().await,
-            Runtime::Api(api) => api.next().await,
+            Runtime::Channel(channel) => channel.poll_next(cx),
+            Runtime::Api(api) => api.poll_next(cx),
         }
     }
 
-    /// Hands the event over; it is on its way while [`Runtime::next`] is waited for.
+    /// Hands the event over; what of it is not taken at once is on its way while [`Runtime::poll_next`] is called.
     pub(super) fn hand_over(&mut self, invocation: &Invocation<'_>, event: &Bytes) -> io::Result<()> {
         match self {
-            Runtime::Channel(channel) => channel.hand_over(invocation, event)?,
+            Runtime::Channel(channel) => channel.send([frames::invoke(invocation, event)?, event.clone()]),
             Runtime::Api(api) => api.hand_over(invocation, event),
         }
         Ok(())
+    }
+
+    /// Announces that the process is to be captured. False if this runtime has no word for that.
+    pub(super) fn announce_capture(&mut self) -> bool {
+        match self {
+            Runtime::Channel(channel) => channel.send([frames::snapshot()]),
+            Runtime::Api(_) => return false,
+        }
+        true
+    }
+
+    /// Tells the process that it goes on, as a copy or as itself, with variables to set. False if this runtime has no
+    /// word for that.
+    pub(super) fn resume(&mut self, environment: &BTreeMap<&str, String>) -> io::Result<bool> {
+        match self {
+            Runtime::Channel(channel) => channel.send([frames::resume(environment)?]),
+            Runtime::Api(_) => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Serves the Runtime API on this socket.
@@ -68,45 +100,62 @@ impl Runtime {
 pub(super) struct Channel {
     reader: Reader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
-    /// What is still to be written of the event.
-    to_write: [Bytes; 2],
+    /// What is still to be written.
+    to_write: VecDeque<Bytes>,
 }
 
 impl Channel {
     /// The server's end, and the one that goes inside.
-    pub(super) fn pair() -> io::Result<(Channel, OwnedFd)> {
+    fn pair() -> io::Result<(Channel, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         // Inside, it is an ordinary blocking descriptor.
         let theirs = theirs.into_std()?;
         theirs.set_nonblocking(false)?;
         let (reader, writer) = ours.into_split();
-        let channel = Channel { reader: Reader::new(reader), writer, to_write: Default::default() };
-        Ok((channel, theirs.into()))
+        Ok((Channel { reader: Reader::new(reader), writer, to_write: VecDeque::new() }, theirs.into()))
     }
 
-    fn hand_over(&mut self, invocation: &Invocation<'_>, event: &Bytes) -> io::Result<()> {
-        self.to_write = [frames::invoke(invocation, event)?, event.clone()];
-        Ok(())
+    /// Sends these, one after another: at once, as far as they are taken.
+    fn send<const N: usize>(&mut self, parts: [Bytes; N]) {
+        let at_once = if self.to_write.is_empty() {
+            let slices = parts.each_ref().map(|part| IoSlice::new(part));
+            self.writer.try_write_vectored(&slices).unwrap_or(0)
+        } else {
+            0
+        };
+        self.to_write.extend(parts);
+        self.written(at_once);
     }
 
-    async fn next(&mut self) -> Result<Frame, Breach> {
-        loop {
-            tokio::select! {
-                biased;
-                frame = self.reader.next() => return frame,
-                written = self.writer.write_buf(&mut self.to_write[0]), if self.to_write[0].has_remaining() => {
-                    if written.is_err() {
-                        self.to_write = Default::default(); // it will not read the event; its end will tell
-                    } else if !self.to_write[0].has_remaining() {
-                        self.to_write.swap(0, 1);
-                    }
-                }
+    /// Forgets the first `count` bytes of what is to be written, and empty parts.
+    fn written(&mut self, mut count: usize) {
+        while let Some(first) = self.to_write.front_mut() {
+            let of_first = count.min(first.len());
+            first.advance(of_first);
+            count -= of_first;
+            if first.has_remaining() {
+                return;
             }
+            self.to_write.pop_front();
         }
     }
 
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Breach>> {
+        if let Poll::Ready(frame) = self.reader.poll_next(cx) {
+            return Poll::Ready(frame);
+        }
+        while let Some(first) = self.to_write.front() {
+            match ready!(pin!(self.writer.write(first)).poll(cx)) {
+                Ok(count) if count > 0 => self.written(count),
+                // It will not read the rest; its end will tell.
+                _ => self.to_write.clear(),
+            }
+        }
+        Poll::Pending
+    }
+
     async fn rest(&mut self) -> Option<Result<Frame, Breach>> {
-        let heard = timeout(Duration::ZERO, self.reader.next()).await.ok();
+        let heard = timeout(Duration::ZERO, poll_fn(|cx| self.reader.poll_next(cx))).await.ok();
         heard.filter(|heard| !matches!(heard, Err(Breach::Closed)))
     }
 }

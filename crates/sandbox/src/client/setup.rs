@@ -72,7 +72,7 @@ fn empty(directory: PathBuf) -> io::Result<PathBuf> {
 
 impl Sandbox {
     /// Prepares an interpreter's runtime if this is its first event.
-    pub(super) async fn prepare(&self, index: usize, interpreter: &Interpreter) -> Result<(), Error> {
+    pub(super) async fn prepare_runtime(&self, index: usize, interpreter: &Interpreter) -> Result<(), Error> {
         let Some(prepared) = self.prepared.get(index).cloned() else { return Ok(()) };
         if prepared.initialized() {
             return Ok(());

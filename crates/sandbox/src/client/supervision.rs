@@ -6,6 +6,7 @@ use crate::sys::socket;
 use nix::sys::socket::MsgFlags;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 
 /// The longest notice, in bytes.
@@ -24,21 +25,23 @@ impl Supervision {
         Ok((Supervision { socket: socket::watched(ours)? }, theirs))
     }
 
-    /// The next notice and the descriptor that came with it. Its future may be dropped without losing a notice.
-    pub(super) async fn next(&self) -> Result<(Notice, Option<OwnedFd>), Error> {
+    /// The next notice and the descriptors that came with it.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<(Notice, Vec<OwnedFd>), Error>> {
         let mut buffer = [0; NOTICE];
         loop {
-            let received = self.socket.async_io(tokio::io::Interest::READABLE, |socket| {
+            let mut readiness = ready!(self.socket.poll_read_ready(cx)).map_err(Error::LauncherGone)?;
+            let received = readiness.try_io(|socket| {
                 socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT)
             });
-            let (length, mut descriptors) = match received.await {
+            let (length, descriptors) = match received {
+                Err(_would_block) => continue,
                 // Said once if the launcher has closed without reading our wish; what it sent before comes next.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
-                received => received.map_err(Error::LauncherGone)?,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => continue,
+                Ok(received) => received.map_err(Error::LauncherGone)?,
             };
             let notice = control::decode(&buffer[..length]);
             let notice = notice.ok_or_else(|| Error::LauncherGone(io::ErrorKind::UnexpectedEof.into()))?;
-            return Ok((notice, descriptors.pop()));
+            return Poll::Ready(Ok((notice, descriptors)));
         }
     }
 

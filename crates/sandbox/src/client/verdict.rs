@@ -2,7 +2,7 @@
 
 use super::frames::Breach;
 use super::lines::Lines;
-use super::run::BOOTSTRAPS;
+use super::launch::BOOTSTRAPS;
 use crate::control::Ending;
 use crate::{Exit, Job};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use model::limits::SYNC_PAYLOAD;
 use model::{FunctionError, Outcome};
 
 /// How a run came to its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum End {
     /// The handler returned.
     Answered(Bytes),
@@ -66,7 +66,7 @@ pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines)
             (Outcome::Failed(FunctionError::of("Function.ResponseSizeTooLarge", message)), Exit::Answered)
         }
         End::TimedOut => {
-            let spent = format!("Task timed out after {:.2} seconds", job.spec.timeout().as_secs_f64());
+            let spent = format!("Task timed out after {:.2} seconds", job.function.spec.timeout().as_secs_f64());
             lines.note(format!("{} {id} {spent}", lines.now().iso_z()));
             let message = format!("RequestId: {id} Error: {spent}");
             (Outcome::Failed(FunctionError::of("Sandbox.Timedout", message)), Exit::TimedOut)

@@ -201,6 +201,7 @@ impl Keeper {
         if slot.unwanted {
             slot.kill();
         }
+        slot.give_gauges();
         let Some(slot) = self.slots.get(&number) else { return };
         if let Err(error) = self.watch_first(slot, number) {
             eprintln!("sandbox launcher: cannot watch a copy: {error}");

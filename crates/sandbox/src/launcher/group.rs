@@ -176,6 +176,16 @@ impl Group {
         self.part(Controller::Memory).is_some() && self.part(Controller::Cpuacct).is_some()
     }
 
+    /// Files that tell what the tree of processes has used so far: the most memory, and processor time.
+    pub(super) fn gauges(&self) -> io::Result<[File; 2]> {
+        let open = |controller, of_v1, of_v2| {
+            let part = self.part(controller).ok_or(io::ErrorKind::NotFound)?;
+            File::open(part.dir.join(if part.version == 2 { of_v2 } else { of_v1 }))
+        };
+        let memory = open(Controller::Memory, "memory.max_usage_in_bytes", "memory.peak")?;
+        Ok([memory, open(Controller::Cpuacct, "cpuacct.usage", "cpu.stat")?])
+    }
+
     /// What the tree of processes has used so far; zero where there is no controller.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage::default();

@@ -279,6 +279,7 @@ impl Keeper {
         if slot.unwanted {
             slot.kill();
         }
+        slot.give_gauges();
         // The socket stays open: pid 1 looks at it to see whether the launcher lives.
         let _ = self.epoll.delete(&slot.orders);
         let is_template = slot.template().is_some();
@@ -316,7 +317,10 @@ impl Keeper {
             return;
         }
         if let Some(slot) = self.slots.get_mut(&number) {
-            slot.end(wish == Some(Wish::EndNow));
+            match wish {
+                Some(Wish::Forget) => slot.forget(),
+                wish => slot.end(wish == Some(Wish::EndNow)),
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use nix::sys::socket::MsgFlags;
 use nix::unistd::Pid;
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// What a sandbox came from.
 #[derive(Debug)]
@@ -131,6 +131,13 @@ impl Slot {
         }
     }
 
+    /// Ends the job, whose account nobody asks for.
+    pub(super) fn forget(&mut self) {
+        self.unwanted = true;
+        self.accounted = true;
+        self.kill();
+    }
+
     /// Reaps pid 1, which has ended, and accounts for the whole job.
     pub(super) fn reap(&mut self) {
         let Some((pid, _)) = self.pid1.take() else { return };
@@ -170,6 +177,13 @@ impl Slot {
         if !std::mem::replace(&mut self.accounted, true) {
             self.tell(&Notice::Spent(usage));
         }
+    }
+
+    /// Gives the server the files that tell what the sandbox uses, if there are such.
+    pub(super) fn give_gauges(&self) {
+        let (Some(supervision), Ok(gauges)) = (&self.supervision, self.group.gauges()) else { return };
+        let raw = gauges.each_ref().map(AsRawFd::as_raw_fd);
+        let _ = socket::send(supervision, &control::encode(&Notice::Gauges), &raw, MsgFlags::MSG_DONTWAIT);
     }
 
     /// Tells the server something, if it listens.

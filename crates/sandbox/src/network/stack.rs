@@ -99,7 +99,7 @@ impl Stack {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let ending = self.turns_left < LAST_TURNS || Pin::new(&mut self.stopped).poll(cx).is_ready();
-        let more = match self.take_packets(cx) {
+        let more = match if ending { self.take_last_packets() } else { self.take_packets(cx) } {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => return Poll::Ready(()),
             Poll::Pending => false,
@@ -133,6 +133,19 @@ impl Stack {
                 Ok(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(length) => self.take_packet(length?),
                 Err(_) => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The same at the end: what has been sent by now may not have been noticed yet, so the device itself is asked.
+    fn take_last_packets(&mut self) -> Poll<io::Result<()>> {
+        for _ in 0..TURN {
+            match read(self.device.get_ref(), &mut self.inbound) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(length) => self.take_packet(length),
+                Err(nix::errno::Errno::EAGAIN) => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
         Poll::Ready(Ok(()))

@@ -3,6 +3,7 @@
 use crate::fixture::{Node, job, with};
 use model::Language;
 use sandbox::Exit;
+use std::sync::Arc;
 
 /// An error's type and message.
 fn words(ran: &crate::fixture::Ran) -> (&str, &str) {
@@ -248,7 +249,8 @@ async fn the_environment_is_lambdas_with_the_users_variables() {
         spec.environment.insert("MINE".into(), "1".into());
         spec.environment.insert("AWS_REGION".into(), "elsewhere".into());
     });
-    job.environment.insert("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into());
+    job.function.environment =
+        Arc::new([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())].into());
     let answer = node.run(job).await.answer();
     for part in [
         r#""MINE": "1""#,

@@ -4,9 +4,8 @@ use crate::census::Census;
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
 use sandbox::{
-    Config, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Report, Sandbox, interpreters,
+    Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Report, Sandbox, interpreters,
 };
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -138,7 +137,11 @@ impl Node {
         platform: impl FnOnce(TcpListener) + Send + 'static,
     ) -> Ran {
         let (to, mut from) = mpsc::channel(10_000);
-        let hooks = Hooks { lines: to, platform: Box::new(platform), initialised: Box::new(|| {}) };
+        let platform = Box::new(|listener| {
+            platform(listener);
+            Box::new(()) as _
+        });
+        let hooks = Hooks { lines: to, platform, initialised: Box::new(|| {}) };
         let taking = async {
             let mut lines = Vec::new();
             while let Some(line) = from.recv().await {
@@ -148,12 +151,13 @@ impl Node {
         };
         let running = tokio::time::timeout(DEADLINE, self.sandbox.run(job, hooks));
         let (report, lines) = tokio::join!(running, taking);
-        Ran { report: report.expect("a run ends in time").expect("the platform is at no fault"), lines }
+        let (report, _) = report.expect("a run ends in time").expect("the platform is at no fault");
+        Ran { report, lines }
     }
 
     /// Hooks that do nothing.
     pub(crate) fn no_hooks(&self) -> Hooks {
-        Hooks { lines: mpsc::channel(1).0, platform: Box::new(|_| {}), initialised: Box::new(|| {}) }
+        Hooks { lines: mpsc::channel(1).0, platform: Box::new(|_| Box::new(())), initialised: Box::new(|| {}) }
     }
 
     /// The control groups in which this node's processes wait or run.
@@ -239,17 +243,20 @@ pub(crate) fn job(code_dir: &Path, event: &str) -> Job {
     let spec = FunctionSpec { timeout_s: 10, ..spec };
     Job {
         request_id: RequestId::new(SystemClock.now()),
-        spec: Arc::new(spec),
-        code_dir: code_dir.to_path_buf(),
+        function: Function {
+            spec: Arc::new(spec),
+            code_dir: code_dir.to_path_buf(),
+            environment: Arc::default(),
+        },
         payload: Bytes::copy_from_slice(event.as_bytes()),
         client_context: None,
-        environment: BTreeMap::new(),
+        keep: false,
     }
 }
 
 /// The same job with a changed function.
 pub(crate) fn with(mut job: Job, change: impl FnOnce(&mut FunctionSpec)) -> Job {
-    change(Arc::make_mut(&mut job.spec));
+    change(Arc::make_mut(&mut job.function.spec));
     job
 }
 

@@ -9,6 +9,7 @@ use super::function::{About, Function, Phase, new_revision};
 use super::name::Named;
 use super::network;
 use super::settings::Settings;
+use super::start::Start;
 use super::tag_resource::check_tags;
 use super::validate::Checks;
 use model::{FunctionArn, FunctionSpec, Timestamp};
@@ -49,6 +50,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     settings.check_new()?;
     check_tags(&input.tags)?;
     let network = network::policy(&input.tags, lambda.most)?;
+    let start = Start::of(&input.tags)?;
     // A look before the work; the transaction decides.
     if lambda.store.read(|view| Function::find(view, &arn))?.is_some() {
         return Err(exists(&arn));
@@ -59,6 +61,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let staged = lambda.stage(call.operation, code).await?;
     let mut function = new_function(arn.clone(), &staged, input.tags, lambda.store.now());
     function.spec.network = network;
+    start.apply(&mut function.spec)?;
     settings.apply(&mut function)?;
     let zip = staged.zip.id;
     let shown = function.configuration(arn.as_str(), Phase::Creating, &lambda.runtimes);

@@ -8,7 +8,7 @@ use super::function::{ABOUT, Function};
 use super::name::Named;
 use super::policy::POLICIES;
 use super::url::record::{URL_OF, URLS};
-use store::kv::SPECS;
+use store::kv::{FLOORS, SPECS};
 use wire::rest_json::Call;
 
 /// Deletes a function. Its unpacked code stays for runs that are under way and goes with the next sweep.
@@ -24,6 +24,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
             let (arn, name) = (named.arn.as_str(), named.arn.name());
             tx.delete(&ABOUT, arn)?;
             tx.delete(&SPECS, arn)?;
+            tx.delete(&FLOORS, arn)?;
             tx.delete(&POLICIES, arn)?;
             if let Some(url) = tx.get(&URL_OF, name)? {
                 tx.delete(&URLS, &url.0)?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use store::blob::BlobId;
-use store::kv::{SPECS, Stored, Table};
+use store::kv::{FLOORS, Floor, SPECS, Stored, Table};
 use store::{Tx, View};
 use uuid::Uuid;
 
@@ -66,8 +66,14 @@ impl Function {
 
     /// Writes both records.
     pub(super) fn save(&self, tx: &Tx<'_>) -> store::Result<()> {
-        tx.put(&ABOUT, self.spec.arn.as_str(), &self.about)?;
-        tx.put(&SPECS, self.spec.arn.as_str(), &self.spec)
+        let key = self.spec.arn.as_str();
+        tx.put(&ABOUT, key, &self.about)?;
+        tx.put(&SPECS, key, &self.spec)?;
+        if self.spec.ahead > 0 {
+            tx.put(&FLOORS, key, &Floor { function: self.spec.arn.clone() })
+        } else {
+            tx.delete(&FLOORS, key).map(drop)
+        }
     }
 
     /// Notes that the function was changed at `now`.

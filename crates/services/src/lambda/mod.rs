@@ -14,6 +14,7 @@ mod operations;
 mod policy;
 mod refusal;
 mod settings;
+mod start;
 mod sweep;
 #[cfg(test)]
 mod testing;

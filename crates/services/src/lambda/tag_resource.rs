@@ -8,6 +8,7 @@ use super::function::Function;
 use super::name::Named;
 use super::network;
 use super::refusal::{Rest, refuse};
+use super::start::Start;
 use super::validate::Checks;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     }
     let named = tagged(&input.resource)?;
     let network = network::policy(&added, lambda.most)?;
+    let start = Start::of(&added)?;
     lambda
         .store
         .write(move |tx| {
@@ -49,6 +51,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
             function.about.tags.extend(added);
             check_tags(&function.about.tags)?;
             function.spec.network = network.or(function.spec.network);
+            start.apply(&mut function.spec)?;
             Ok(function.save(tx)?)
         })
         .await

@@ -6,6 +6,7 @@ use super::Lambda;
 use super::error::Error;
 use super::function::Function;
 use super::network;
+use super::start;
 use super::tag_resource::tagged;
 use super::validate::Checks;
 use wire::rest_json::Call;
@@ -27,6 +28,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
             if keys.iter().any(|key| key == network::TAG) {
                 function.spec.network = None;
             }
+            start::reset(&keys, &mut function.spec);
             Ok(function.save(tx)?)
         })
         .await

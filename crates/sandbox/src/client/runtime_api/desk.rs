@@ -1,4 +1,4 @@
-//! What a custom runtime may say when: it asks once, gets one event, and answers once.
+//! What a custom runtime may say when: it asks, gets one event, answers once, and asks for the next.
 
 use super::super::frames::{Breach, Frame};
 use super::reply::{Event, Refusal};
@@ -18,7 +18,7 @@ enum Stage {
     Answering,
     /// It has answered, and may still be doing something.
     Answered,
-    /// It has asked for another event, which will never come.
+    /// It has asked for another event, which may never come.
     Done,
     /// It could not be initialised.
     InitError,
@@ -38,74 +38,82 @@ pub(super) enum Said {
 /// What the runtime can hear.
 #[derive(Clone, Debug)]
 pub(super) enum Platform {
-    /// The event is not there yet.
+    /// There has been no event yet.
     Waits,
-    /// This is the event.
-    Gives(Arc<Event>),
+    /// This is the event with this number.
+    Gives(u64, Arc<Event>),
     /// The run is over.
     Gone,
 }
 
-/// Whom the connections of one event speak to.
+/// Whom the connections of one process speak to.
 #[derive(Debug)]
 pub(super) struct Desk {
-    request_id: String,
-    stage: Mutex<Stage>,
+    state: Mutex<State>,
     says: mpsc::Sender<Said>,
     platform: watch::Receiver<Platform>,
 }
 
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// How many events have been given.
+    given: u64,
+    /// The name of the last one.
+    request_id: String,
+}
+
 impl Desk {
-    pub(super) fn new(
-        request_id: String,
-        says: mpsc::Sender<Said>,
-        platform: watch::Receiver<Platform>,
-    ) -> Desk {
-        Desk { request_id, stage: Mutex::new(Stage::Started), says, platform }
+    pub(super) fn new(says: mpsc::Sender<Said>, platform: watch::Receiver<Platform>) -> Desk {
+        let state = State { stage: Stage::Started, given: 0, request_id: String::new() };
+        Desk { state: Mutex::new(state), says, platform }
     }
 
-    /// The event was handed over.
-    pub(super) fn give(&self) {
-        *self.stage() = Stage::Ready;
+    /// The event `request_id` is handed over; says which number it has.
+    pub(super) fn give(&self, request_id: &str) -> u64 {
+        let mut state = self.state();
+        *state = State { stage: Stage::Ready, given: state.given + 1, request_id: request_id.to_owned() };
+        state.given
     }
 
     /// The runtime asks for an event: the one there is, again if it has not answered yet; none when the run is over.
     pub(super) async fn ask(&self) -> Result<Option<Arc<Event>>, Refusal> {
-        let another = self.note_question()?;
+        let had = self.note_question()?;
         let mut platform = self.platform.clone();
         let heard = platform.wait_for(|platform| match platform {
             Platform::Waits => false,
-            Platform::Gives(_) => !another,
+            Platform::Gives(number, _) => *number > had,
             Platform::Gone => true,
         });
         Ok(match heard.await.as_deref() {
-            Ok(Platform::Gives(event)) => Some(Arc::clone(event)),
+            Ok(Platform::Gives(_, event)) => Some(Arc::clone(event)),
             _ => None,
         })
     }
 
-    /// Whether it is another event that the runtime asks for.
-    fn note_question(&self) -> Result<bool, Refusal> {
-        let mut stage = self.stage();
-        match *stage {
+    /// How many events the runtime has answered, when it asks.
+    fn note_question(&self) -> Result<u64, Refusal> {
+        let mut state = self.state();
+        match state.stage {
             Stage::Started => {
-                *stage = Stage::Asked;
+                state.stage = Stage::Asked;
                 self.say(Said::Ready);
             }
-            Stage::Asked | Stage::Ready => {}
             Stage::Answered => {
-                *stage = Stage::Done;
+                state.stage = Stage::Done;
                 self.say(Said::Done);
             }
-            Stage::Done => {}
-            Stage::Answering | Stage::InitError => return Err(not_allowed(*stage, "Ready")),
+            // The event that it has been given already, or the one that it waits for.
+            Stage::Ready => return Ok(state.given - 1),
+            Stage::Asked | Stage::Done => {}
+            Stage::Answering | Stage::InitError => return Err(not_allowed(state.stage, "Ready")),
         }
-        Ok(*stage == Stage::Done)
+        Ok(state.given)
     }
 
     /// Lets the runtime answer the event `id`, once.
     pub(super) fn answer(&self, id: &str) -> Result<Claim<'_>, Refusal> {
-        if id != self.request_id {
+        if id != self.state().request_id {
             return Err(Refusal::new(400, "InvalidRequestID", "Invalid request ID"));
         }
         self.claim(Stage::Ready, Stage::Answered, "InvocationResponse")
@@ -117,11 +125,11 @@ impl Desk {
     }
 
     fn claim(&self, before: Stage, after: Stage, aim: &str) -> Result<Claim<'_>, Refusal> {
-        let mut stage = self.stage();
-        if *stage != before {
-            return Err(not_allowed(*stage, aim));
+        let mut state = self.state();
+        if state.stage != before {
+            return Err(not_allowed(state.stage, aim));
         }
-        *stage = Stage::Answering;
+        state.stage = Stage::Answering;
         Ok(Claim { desk: self, becomes: before, after })
     }
 
@@ -135,8 +143,8 @@ impl Desk {
         let _ = self.says.try_send(said);
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,7 +167,7 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        *self.desk.stage() = self.becomes;
+        self.desk.state().stage = self.becomes;
     }
 }
 
@@ -176,26 +184,32 @@ mod tests {
 
     fn desk() -> (Desk, mpsc::Receiver<Said>) {
         let (says, said) = mpsc::channel(4);
-        (Desk::new("id".into(), says, watch::channel(Platform::Gone).1), said)
+        (Desk::new(says, watch::channel(Platform::Gone).1), said)
     }
 
     #[test]
     fn there_is_one_answer() {
         let (desk, mut said) = desk();
-        assert_eq!(desk.answer("id").unwrap_err().kind, "InvalidStateTransition");
-        assert!(!desk.note_question().unwrap() && !desk.note_question().unwrap());
+        assert_eq!(desk.answer("id").unwrap_err().kind, "InvalidRequestID");
+        assert_eq!((desk.note_question().unwrap(), desk.note_question().unwrap()), (0, 0));
         assert!(matches!(said.try_recv(), Ok(Said::Ready)) && said.try_recv().is_err());
-        assert_eq!(desk.answer("id").unwrap_err().kind, "InvalidStateTransition");
-        desk.give();
+        assert_eq!(desk.answer("").unwrap_err().kind, "InvalidStateTransition");
+        assert_eq!(desk.give("id"), 1);
+        assert_eq!(desk.note_question().unwrap(), 0); // it may ask for its event once more
         assert_eq!(desk.answer("other").unwrap_err().kind, "InvalidRequestID");
         let claim = desk.answer("id").unwrap();
         assert!(desk.answer("id").is_err() && desk.note_question().is_err() && desk.fail().is_err());
         drop(claim); // the connection broke
         desk.answer("id").unwrap().say(Ok(Frame::Result("1".into())));
         assert!(desk.answer("id").is_err());
-        assert!(desk.note_question().unwrap() && desk.note_question().unwrap());
+        assert_eq!((desk.note_question().unwrap(), desk.note_question().unwrap()), (1, 1));
         assert!(matches!(said.try_recv(), Ok(Said::Last(Ok(Frame::Result(_))))));
         assert!(matches!(said.try_recv(), Ok(Said::Done)) && said.try_recv().is_err());
+        // Another event.
+        assert_eq!(desk.give("next"), 2);
+        assert_eq!(desk.answer("id").unwrap_err().kind, "InvalidRequestID");
+        desk.answer("next").unwrap().say(Ok(Frame::Result("2".into())));
+        assert_eq!(desk.note_question().unwrap(), 2);
     }
 
     #[test]

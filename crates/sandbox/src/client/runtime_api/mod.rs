@@ -13,19 +13,19 @@ mod serve;
 use super::frames::{Breach, Frame, Invocation};
 use bytes::Bytes;
 use desk::{Desk, Platform, Said};
-use std::future::pending;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How many things a runtime may say that nobody has heard yet; it says three at the most.
+/// How many things a runtime may say that nobody has heard yet; it says three at the most for one event.
 const UNHEARD: usize = 4;
 
-/// The Runtime API of one event. Dropping it ends every connection.
+/// The Runtime API of one process. Dropping it ends every connection.
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
     desk: Arc<Desk>,
@@ -38,11 +38,11 @@ pub(super) struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// The API of the event with this id.
-    pub(super) fn new(request_id: String) -> RuntimeApi {
+    /// The API of a process that has no event yet.
+    pub(super) fn new() -> RuntimeApi {
         let (says, said) = mpsc::channel(UNHEARD);
         let (platform, listens) = watch::channel(Platform::Waits);
-        let desk = Arc::new(Desk::new(request_id, says, listens));
+        let desk = Arc::new(Desk::new(says, listens));
         RuntimeApi { desk, platform, said, last: None, server: JoinSet::new() }
     }
 
@@ -55,22 +55,22 @@ impl RuntimeApi {
 
     /// Hands the event to the request that waits for it.
     pub(super) fn hand_over(&mut self, invocation: &Invocation<'_>, event: &Bytes) {
-        self.desk.give();
-        self.platform.send_replace(Platform::Gives(Arc::new(reply::Event::new(invocation, event.clone()))));
+        let number = self.desk.give(&invocation.request_id);
+        self.platform.send_replace(Platform::Gives(number, Arc::new(reply::Event::new(invocation, event.clone()))));
     }
 
     /// What the runtime says next; its answer when it has asked for another event.
-    pub(super) async fn next(&mut self) -> Result<Frame, Breach> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Breach>> {
         loop {
-            match self.said.recv().await {
-                Some(Said::Ready) => return Ok(Frame::Ready),
-                Some(Said::Last(Ok(error @ Frame::InitError(_)))) => return Ok(error),
+            match ready!(self.said.poll_recv(cx)) {
+                Some(Said::Ready) => return Poll::Ready(Ok(Frame::Ready)),
+                Some(Said::Last(Ok(error @ Frame::InitError(_)))) => return Poll::Ready(Ok(error)),
                 Some(Said::Last(last)) => self.last = Some(last),
                 Some(Said::Done) => match self.last.take() {
-                    Some(last) => return last,
+                    Some(last) => return Poll::Ready(last),
                     None => continue,
                 },
-                None => pending().await,
+                None => return Poll::Pending,
             }
         }
     }

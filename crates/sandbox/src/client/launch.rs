@@ -1,0 +1,103 @@
+//! Processes begin: started from their program, or copied from a template.
+
+use super::lines::Lines;
+use super::process::Process;
+use super::runtime::Runtime;
+use super::supervision::{Supervision, submit};
+use super::{Sandbox, setup};
+use crate::control::{self, Order, Start};
+use crate::environment::{self, Purpose};
+use crate::runtimes::Kind;
+use crate::{Error, Function, Interpreter, Platform};
+use model::limits::MB;
+use std::sync::Arc;
+use tokio::net::unix::pipe;
+
+/// Where a custom runtime's program may lie.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>
+pub(super) const BOOTSTRAPS: [&str; 2] = ["/var/task/bootstrap", "/opt/bootstrap"];
+
+/// What is started, and in which root.
+struct Launch {
+    root: usize,
+    programs: Vec<String>,
+    arguments: Vec<String>,
+    environment: Vec<String>,
+}
+
+/// How a process of `function` is started by its interpreter, or as a custom runtime if it has none.
+async fn launch(
+    sandbox: &Sandbox,
+    function: &Function,
+    purpose: Purpose,
+    interpreter: Option<(usize, &Interpreter)>,
+) -> Result<Launch, Error> {
+    let config = &sandbox.config;
+    let now = config.clock.now();
+    let Some((root, interpreter)) = interpreter else {
+        return Ok(Launch {
+            root: config.interpreters.iter().count(),
+            programs: BOOTSTRAPS.map(str::to_owned).to_vec(),
+            arguments: Vec::new(),
+            environment: environment::variables(function, purpose, &[], now),
+        });
+    };
+    sandbox.prepare_runtime(root, interpreter).await?;
+    let kind = Kind::of(interpreter.installed.language);
+    let mut variables = (kind.environment)(interpreter);
+    variables.push(("PATH", environment::path(interpreter)));
+    let mut command = (kind.command)(interpreter, &setup::runtime_dir(config, root), &function.spec).into_iter();
+    Ok(Launch {
+        root,
+        programs: command.by_ref().take(1).collect(),
+        arguments: command.collect(),
+        environment: environment::variables(function, purpose, &variables, now),
+    })
+}
+
+/// Starts a process; says also what its log should begin with. `template` is the number under which it may become one.
+pub(super) async fn start(
+    sandbox: &Sandbox,
+    function: &Function,
+    purpose: Purpose,
+    platform: Platform,
+    template: Option<u64>,
+) -> Result<(Process, Option<String>), Error> {
+    let spec = &function.spec;
+    let choice = sandbox.config.interpreters.choose(&spec.runtime)?;
+    let network = sandbox.network_of(spec)?;
+    let launch = launch(sandbox, function, purpose, choice.interpreter).await?;
+    let start = Start {
+        root: launch.root,
+        code_dir: function.code_dir.clone(),
+        programs: launch.programs,
+        arguments: launch.arguments,
+        runtime_api: choice.interpreter.is_none(),
+        environment: launch.environment,
+        memory: u64::from(spec.memory_mb) * MB as u64,
+        ephemeral_storage: u64::from(spec.ephemeral_storage_mb) * MB as u64,
+        network,
+        template,
+    };
+    let runtime_api = start.runtime_api;
+    let process = order(sandbox, &Order::Start(start), runtime_api, platform).await?;
+    Ok((process, choice.warning))
+}
+
+/// Sends an order for a process to the launcher, with the sockets and the log of the process.
+pub(super) async fn order(
+    sandbox: &Sandbox,
+    order: &Order,
+    runtime_api: bool,
+    platform: Platform,
+) -> Result<Process, Error> {
+    let (supervision, their_supervision) = Supervision::pair()?;
+    let (their_log, printed) = pipe::pipe()?;
+    let (runtime, their_channel) = Runtime::new(runtime_api)?;
+    let mut theirs = vec![their_supervision, their_log.into_blocking_fd()?];
+    theirs.extend(their_channel);
+    submit(&sandbox.control, &control::encode(order), &theirs).await?;
+    let lines = Lines::held(Arc::clone(&sandbox.config.clock));
+    Ok(Process::new(supervision, runtime, printed, lines, platform, Arc::clone(&sandbox.outside)))
+}

@@ -1,0 +1,125 @@
+//! Processes that are initialised and wait for an event.
+
+use super::Sandbox;
+use super::launch;
+use super::process::Process;
+use super::run::{Run, initialise};
+use super::verdict::End;
+use crate::control::Usage;
+use crate::environment::Purpose;
+use crate::{Error, Function, Job, Line, Platform, Report};
+use model::limits::INIT_AHEAD;
+use model::{FunctionError, FunctionSpec, StartKind};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// An initialised process that waits for an event. Dropping it ends the process.
+///
+/// While it is held, [`Prepared::poll_wait`] must be called: the process may print, ask for the platform, or die.
+pub struct Prepared {
+    process: Process,
+    spec: Arc<FunctionSpec>,
+    kind: StartKind,
+    warning: Option<String>,
+    /// What it had used when it began to wait.
+    used: Usage,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let function = &self.spec.arn;
+        f.debug_struct("Prepared").field("function", function).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Starts a process of `function` and waits until it is ready for an event.
+pub(super) async fn prepare(
+    sandbox: &Sandbox,
+    function: &Function,
+    platform: Platform,
+) -> Result<Result<Prepared, String>, Error> {
+    let deadline = deadline(&function.spec);
+    let (mut process, warning) =
+        launch::start(sandbox, function, Purpose::Wait, platform, None).await?;
+    Ok(match initialise(&mut process, deadline).await? {
+        Some(end) => Err(reason(&end)),
+        None => Ok(Prepared::new(process, function, StartKind::Ready, warning)),
+    })
+}
+
+/// When initialisation ahead of events has to have ended that begins now.
+pub(super) fn deadline(spec: &FunctionSpec) -> Instant {
+    Instant::now() + INIT_AHEAD.max(spec.timeout())
+}
+
+/// Why a process is not there, in words for the function's owner.
+pub(super) fn reason(end: &End) -> String {
+    match end {
+        End::Raised(document) => match FunctionError::read(document) {
+            Some(error) => format!("its initialisation failed: {}: {}", error.error_type, error.error_message),
+            None => "its initialisation failed".to_owned(),
+        },
+        End::TimedOut => "its initialisation took too long".to_owned(),
+        End::NotStarted(..) => "its program could not be started".to_owned(),
+        End::Ended(_) => "its process ended while it was initialised".to_owned(),
+        End::Answered(_) | End::TooLarge | End::Garbage => "it broke the protocol".to_owned(),
+    }
+}
+
+impl Prepared {
+    /// An initialised process of `function`.
+    pub(super) fn new(
+        process: Process,
+        function: &Function,
+        kind: StartKind,
+        warning: Option<String>,
+    ) -> Prepared {
+        let used = process.used().unwrap_or_default();
+        Prepared { process, spec: Arc::clone(&function.spec), kind, warning, used }
+    }
+
+    /// A process that has served an event.
+    pub(super) fn warm(process: Process, function: &Function, warning: Option<String>, used: Usage) -> Prepared {
+        Prepared { process, spec: Arc::clone(&function.spec), kind: StartKind::Warm, warning, used }
+    }
+
+    /// How it came to be.
+    pub fn kind(&self) -> StartKind {
+        self.kind
+    }
+
+    /// The most memory that it has held, in bytes; none where that cannot be known before its end.
+    pub fn memory(&self) -> Option<u64> {
+        Some(self.used.peak_memory).filter(|peak| *peak > 0)
+    }
+
+    /// Looks after the process; ready, with the reason, when it can serve no event.
+    pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<String> {
+        self.process.poll_wait(cx)
+    }
+
+    /// Hands `job` to the process and reports its outcome; gives the process back if the job wants it kept and it can
+    /// serve another event. If the future is dropped, the process is killed and everything of it removed.
+    ///
+    /// # Errors
+    /// The platform's own faults only; what the function does is in the report.
+    pub async fn run(
+        self,
+        job: Job,
+        lines: mpsc::Sender<Line>,
+    ) -> Result<(Report, Option<Prepared>), Error> {
+        let Prepared { mut process, kind, warning, used, .. } = self;
+        let started = Instant::now();
+        process.lines.begin(lines, warning.as_deref());
+        // What a process used that was made for one event, that event has used.
+        let used_before = if kind == StartKind::Warm { used.cpu_us } else { 0 };
+        let used_before = Duration::from_micros(used_before);
+        let mut run = Run { job: &job, kind, started, invoked: None, used_before };
+        let end = run.serve(&mut process, started + job.function.spec.timeout()).await?;
+        run.conclude(process, end, warning).await
+    }
+}
