@@ -266,11 +266,12 @@ impl Process {
         }
     }
 
-    /// Reads what was printed before now; at most what a pipe holds, for a process may still be printing.
+    /// Reads what was printed before now; at most what a pipe holds, for a process may still be printing. The pipe itself
+    /// is asked, since what has come last may not have been noticed yet.
     pub(super) fn drain(&mut self) {
         let mut chunk = [0; CHUNK];
         for _ in 0..(64 * 1024 / CHUNK) + 1 {
-            match self.printed.try_read(&mut chunk) {
+            match nix::unistd::read(&self.printed, &mut chunk) {
                 Ok(length) if length > 0 => self.lines.print(&chunk[..length]),
                 _ => break,
             }

@@ -40,7 +40,7 @@ note() { notes="$notes$status$type "; }
 "#;
 
 /// A job for a package whose `bootstrap` is this script behind the prelude.
-fn script(node: &Node, lines: &str, event: &str) -> (crate::fixture::Code, Job) {
+pub(crate) fn script(node: &Node, lines: &str, event: &str) -> (crate::fixture::Code, Job) {
     let code = node.code(&[("bootstrap", &format!("{PRELUDE}{lines}\n"))]);
     make_executable(&code.path().join("bootstrap"));
     let job = custom(code.path(), event);

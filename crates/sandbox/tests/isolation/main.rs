@@ -13,4 +13,5 @@ mod limits;
 mod logging;
 mod network;
 mod ordinary;
+mod prepared;
 mod rootless;
