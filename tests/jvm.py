@@ -42,7 +42,7 @@ class Jvm:
             "_HANDLER": handler, "LAMBDA_TASK_ROOT": str(package), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
             "AWS_LAMBDA_LOG_STREAM_NAME": "of the template",
         }
-        command = [shutil.which(java), *options(version), *more, "-Xmx436m", "-cp", str(JAR), "mayfly.runtime.Bootstrap"]
+        command = [shutil.which(java), *options(version), "-Xms32m", "-Xmx436m", *more, "-cp", str(JAR), "mayfly.runtime.Bootstrap"]
         with theirs:
             self.process = subprocess.Popen(
                 ["bash", "-c", f'exec 3<&{theirs.fileno()} {theirs.fileno()}<&-; exec "$@"', "bash", *command],

@@ -85,7 +85,7 @@ def deploy(server, name: str, package: bytes, **config):
     """Create the function; what calls it, for its answer, the kind of its error, and the event's id."""
     client = server.client("lambda", read_timeout=60)
     client.create_function(
-        FunctionName=name, Role=ROLE, Code={"ZipFile": package}, Timeout=30, MemorySize=256, **config)
+        FunctionName=name, Role=ROLE, Code={"ZipFile": package}, Timeout=30, **{"MemorySize": 256, **config})
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
 
     def invoke(event):
@@ -111,6 +111,39 @@ def test_hello_java(server, tmp_path):
     lines[0]["quantity"] = 0
     value, error, _ = invoke({"customer": "Ada", "lines": lines})
     assert (value["errorMessage"], error) == ("nobody can buy 0 of pencil", "Unhandled")
+
+
+@pytest.mark.timeout(600)
+def test_orders_java(server, tmp_path):
+    name, maven, java = runtime(server, "java"), tool("mvn"), tool("javac")
+    version = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stdout
+    if min(int(re.search(r"\d+", one)[0]) for one in (name, version)) < 17:
+        pytest.skip("there is no Java 17 here")
+    project = tmp_path / "orders-java"
+    shutil.copytree(EXAMPLES / "orders-java", project, ignore=shutil.ignore_patterns("target"))
+    make(project, maven, "-q", "-B", "package", fetches=True)
+    jar = project / "target/orders.jar"
+    event = {"customer": "Ada", "lines": [{"article": "pencil", "quantity": 3}, {"article": "globe", "quantity": 2}]}
+
+    # By itself.
+    done = subprocess.run(
+        ["java", "-jar", jar], input=json.dumps(event), capture_output=True, text=True, timeout=120, check=True)
+    alone = json.loads(done.stdout)
+    invoke = deploy(server, "orders", jar.read_bytes(), Runtime=name, Handler="orders.Orders", MemorySize=512)
+    answers = [invoke(event)[0] for _ in range(4)]
+    # Each is the first order that its shop has seen; there are three globes.
+    expected = {"customer": "Ada", "total": 10_340, "greeting": "Welcome, Ada!", "connections": 4}
+    for answer in (alone, *answers):
+        assert {key: value for key, value in answer.items() if key != "id"} == expected
+    assert len({answer["id"] for answer in (alone, *answers)}) == 5
+
+    value, error, _ = invoke({"customer": "", "lines": [{"article": "pencil", "quantity": 0}]})
+    assert (value["errorMessage"], error) == (
+        "customer must not be blank; lines[0].quantity must be greater than 0", "Unhandled")
+    event["lines"][1]["quantity"] = 4
+    assert invoke(event)[0]["errorMessage"] == "there are not 4 of globe left"
+    event["lines"][1]["article"] = "moon"
+    assert invoke(event)[0]["errorType"] == "java.util.NoSuchElementException"
 
 
 def custom(server, name: str, program: Path):

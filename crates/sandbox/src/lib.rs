@@ -29,6 +29,7 @@ pub use interpreters::{Choice, Interpreter, Interpreters};
 pub use job::{Exit, Function, Hooks, Job, Line, Platform, Report};
 pub use launcher::{Launcher, LauncherConfig};
 pub use network::Network;
+pub use runtimes::is_built_in;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 

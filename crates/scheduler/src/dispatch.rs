@@ -1,8 +1,8 @@
 //! The one loop that takes events from both lanes and starts them as there is room.
 
+use crate::ahead::{Ahead, Bounds};
 use crate::flow::{Flow, Prepared, Work};
 use crate::place::{Capacity, Load};
-use crate::ahead::{Ahead, Bounds};
 use crate::runner::Runner;
 use crate::specs::Specs;
 use model::FunctionArn;
@@ -53,7 +53,10 @@ impl Scheduler {
             Ahead::new(store.clone(), specs.clone(), runner.clone(), settings.ahead, environment, inside);
         let starting = Arc::new(Semaphore::new(settings.capacity.starting));
         let load = watch::Sender::new(Load::default());
-        Some(Scheduler { flow: Arc::new(Flow { store, specs, runner, ahead, settings, load, starting }), waiting })
+        Some(Scheduler {
+            flow: Arc::new(Flow { store, specs, runner, ahead, settings, load, starting }),
+            waiting,
+        })
     }
 
     /// Runs until `stop` becomes true; then gives running events the grace period and hands the rest back.

@@ -116,7 +116,14 @@ impl Flow {
     pub(crate) fn count_in(self: &Arc<Self>, work: &Work, spec: &Arc<FunctionSpec>) -> Counted {
         self.load.send_modify(|load| load.enter(spec.memory_mb));
         let waited = work.waited(self.store.now());
-        Counted { flow: self.clone(), spec: spec.clone(), starting: true, placed: Instant::now(), waited, kept: None }
+        Counted {
+            flow: self.clone(),
+            spec: spec.clone(),
+            starting: true,
+            placed: Instant::now(),
+            waited,
+            kept: None,
+        }
     }
 
     /// Runs `work` in a process that waits ahead of it, or in one that is started for it, and settles it.

@@ -5,7 +5,9 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>. What AWS does not measure
 //! stands behind what it does.
 
-use model::{FunctionSpec, LogFormat, LogLevel, Logging, Metering, RequestId, Run, RunStatus, StartKind, Timestamp};
+use model::{
+    FunctionSpec, LogFormat, LogLevel, Logging, Metering, RequestId, Run, RunStatus, StartKind, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;

@@ -127,9 +127,7 @@ impl Runner for Sandbox {
     }
 }
 
-fn boxed(
-    (report, kept): (Report, Option<sandbox::Prepared>),
-) -> (Report, Option<Box<dyn Process>>) {
+fn boxed((report, kept): (Report, Option<sandbox::Prepared>)) -> (Report, Option<Box<dyn Process>>) {
     (report, kept.map(|process| Box::new(process) as _))
 }
 

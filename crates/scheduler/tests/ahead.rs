@@ -270,12 +270,7 @@ impl Setup {
         let answer = tokio::time::timeout(DEADLINE, answer).await.expect("an answer in time").unwrap();
         let text = String::from_utf8(answer.outcome.payload().to_vec()).unwrap();
         let numbers: Vec<usize> = text.split(' ').map(|number| number.parse().unwrap()).collect();
-        Served {
-            kind: answer.metering.start,
-            process: numbers[0],
-            before: numbers[1],
-            timeout_s: numbers[2],
-        }
+        Served { kind: answer.metering.start, process: numbers[0], before: numbers[1], timeout_s: numbers[2] }
     }
 
     /// Calls until an event is served in this way.
@@ -317,8 +312,10 @@ async fn the_first_event_starts_a_template_and_later_ones_are_copies_each_used_o
     }
     assert_eq!(setup.world.state().cold, 1);
     assert_eq!(setup.world.state().templates.len(), 1);
-    eventually("what was printed is in the log", || setup.log("f").iter().any(|line| line == "hello from init"))
-        .await;
+    eventually("what was printed is in the log", || {
+        setup.log("f").iter().any(|line| line == "hello from init")
+    })
+    .await;
     setup.stop.send_replace(true);
     setup.scheduler.await.unwrap();
     assert_eq!(setup.world.alive(), 0);
@@ -359,10 +356,11 @@ async fn owners_and_machines_decide_how_processes_come_to_be() {
     let setup = setup(World::default(), BOUNDS).await;
     setup.put("ready", |spec| spec.start = StartMode::Ready).await;
     setup.put("custom", |spec| spec.runtime = "provided.al2023".into()).await;
-    setup.put("vouched", |spec| {
-        (spec.runtime, spec.start) = ("provided.al2023".into(), StartMode::Clone);
-    })
-    .await;
+    setup
+        .put("vouched", |spec| {
+            (spec.runtime, spec.start) = ("provided.al2023".into(), StartMode::Clone);
+        })
+        .await;
     setup.put("cold", |spec| spec.start = StartMode::Cold).await;
     for name in ["ready", "custom"] {
         setup.call(name).await;

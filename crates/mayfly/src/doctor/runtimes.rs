@@ -112,13 +112,24 @@ pub(super) async fn look(
             served.push(runtime);
         }
         if served.is_empty() {
-            let detail = format!("no {} was found on the PATH", probe.language);
-            let what_to_do = format!("{}; or name its program under functions.interpreters", probe.install);
-            findings.push(Finding::missing(&probe.language.to_string(), detail, what_to_do));
+            findings.push(unserved(probe, sandbox::is_built_in(probe.language)));
         }
     }
     findings.push(custom(sandbox, scratch).await);
     findings
+}
+
+/// Says why nothing serves a language.
+fn unserved(probe: &Probe, built_in: bool) -> Finding {
+    let language = probe.language.to_string();
+    if built_in {
+        let what_to_do = format!("{}; or name its program under functions.interpreters", probe.install);
+        Finding::missing(&language, format!("no {language} was found on the PATH"), what_to_do)
+    } else {
+        let detail = format!("this program was built without what runs functions in {language}");
+        let what_to_do = "build it again with make build, on a machine with a JDK (11 or later) and Maven";
+        Finding::missing(&language, detail, what_to_do)
+    }
 }
 
 /// Packages that bring their own program need nothing of the machine.
@@ -279,6 +290,15 @@ mod tests {
         let strict = one(&found(true, &[]), "python3.9").unwrap();
         assert_eq!(strict.state, State::Missing);
         assert!(strict.detail.contains("strict_runtimes"));
+    }
+
+    #[test]
+    fn a_program_without_a_runtime_does_not_blame_the_machine() {
+        let java = PROBES.iter().find(|probe| probe.language == Language::Java).unwrap();
+        assert!(unserved(java, true).detail.contains("found on the PATH"));
+        let without = unserved(java, false);
+        assert_eq!(without.detail, "this program was built without what runs functions in Java");
+        assert!(without.what_to_do.contains("make build"));
     }
 
     #[test]

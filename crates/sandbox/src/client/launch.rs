@@ -47,7 +47,8 @@ async fn launch(
     let kind = Kind::of(interpreter.installed.language);
     let mut variables = (kind.environment)(interpreter);
     variables.push(("PATH", environment::path(interpreter)));
-    let mut command = (kind.command)(interpreter, &setup::runtime_dir(config, root), &function.spec).into_iter();
+    let mut command =
+        (kind.command)(interpreter, &setup::runtime_dir(config, root), &function.spec).into_iter();
     Ok(Launch {
         root,
         programs: command.by_ref().take(1).collect(),

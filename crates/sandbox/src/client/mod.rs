@@ -122,7 +122,11 @@ impl Sandbox {
     ///
     /// # Errors
     /// The platform's own faults only.
-    pub async fn prepare(&self, function: &Function, platform: Platform) -> Result<Result<Prepared, String>, Error> {
+    pub async fn prepare(
+        &self,
+        function: &Function,
+        platform: Platform,
+    ) -> Result<Result<Prepared, String>, Error> {
         prepared::prepare(self, function, platform).await
     }
 

@@ -32,7 +32,10 @@ pub struct Prepared {
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let function = &self.spec.arn;
-        f.debug_struct("Prepared").field("function", function).field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Prepared")
+            .field("function", function)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,8 +46,7 @@ pub(super) async fn prepare(
     platform: Platform,
 ) -> Result<Result<Prepared, String>, Error> {
     let deadline = deadline(&function.spec);
-    let (mut process, warning) =
-        launch::start(sandbox, function, Purpose::Wait, platform, None).await?;
+    let (mut process, warning) = launch::start(sandbox, function, Purpose::Wait, platform, None).await?;
     Ok(match initialise(&mut process, deadline).await? {
         Some(end) => Err(reason(&end)),
         None => Ok(Prepared::new(process, function, StartKind::Ready, warning)),
@@ -60,7 +62,9 @@ pub(super) fn deadline(spec: &FunctionSpec) -> Instant {
 pub(super) fn reason(end: &End) -> String {
     match end {
         End::Raised(document) => match FunctionError::read(document) {
-            Some(error) => format!("its initialisation failed: {}: {}", error.error_type, error.error_message),
+            Some(error) => {
+                format!("its initialisation failed: {}: {}", error.error_type, error.error_message)
+            }
             None => "its initialisation failed".to_owned(),
         },
         End::TimedOut => "its initialisation took too long".to_owned(),
@@ -83,7 +87,12 @@ impl Prepared {
     }
 
     /// A process that has served an event.
-    pub(super) fn warm(process: Process, function: &Function, warning: Option<String>, used: Usage) -> Prepared {
+    pub(super) fn warm(
+        process: Process,
+        function: &Function,
+        warning: Option<String>,
+        used: Usage,
+    ) -> Prepared {
         Prepared { process, spec: Arc::clone(&function.spec), kind: StartKind::Warm, warning, used }
     }
 
@@ -107,11 +116,7 @@ impl Prepared {
     ///
     /// # Errors
     /// The platform's own faults only; what the function does is in the report.
-    pub async fn run(
-        self,
-        job: Job,
-        lines: mpsc::Sender<Line>,
-    ) -> Result<(Report, Option<Prepared>), Error> {
+    pub async fn run(self, job: Job, lines: mpsc::Sender<Line>) -> Result<(Report, Option<Prepared>), Error> {
         let Prepared { mut process, kind, warning, used, .. } = self;
         let started = Instant::now();
         process.lines.begin(lines, warning.as_deref());

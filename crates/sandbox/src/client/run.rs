@@ -22,8 +22,7 @@ pub(super) async fn run(
     let started = Instant::now();
     let Hooks { lines, platform, initialised } = hooks;
     let purpose = Purpose::Event(job.request_id);
-    let (mut process, warning) =
-        launch::start(sandbox, &job.function, purpose, platform, None).await?;
+    let (mut process, warning) = launch::start(sandbox, &job.function, purpose, platform, None).await?;
     process.lines.begin(lines, warning.as_deref());
     // Initialisation that takes longer than its own limit runs on the function's time.
     let deadline = started + INIT + job.function.spec.timeout();
@@ -63,11 +62,7 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Hands the event over, from where the handler's time runs, and waits for the answer or another end.
-    pub(super) async fn serve(
-        &mut self,
-        process: &mut Process,
-        deadline: Instant,
-    ) -> Result<End, Error> {
+    pub(super) async fn serve(&mut self, process: &mut Process, deadline: Instant) -> Result<End, Error> {
         let (job, now) = (self.job, Instant::now());
         self.invoked = Some(now);
         let invocation = Invocation {
@@ -118,7 +113,11 @@ impl Run<'_> {
             exit,
             metering: Metering {
                 start: self.kind,
-                init: if self.kind == StartKind::Cold { invoked.duration_since(self.started) } else { Duration::ZERO },
+                init: if self.kind == StartKind::Cold {
+                    invoked.duration_since(self.started)
+                } else {
+                    Duration::ZERO
+                },
                 duration: ended.duration_since(invoked),
                 peak_memory: usage.peak_memory,
                 cpu: cpu.saturating_sub(self.used_before),

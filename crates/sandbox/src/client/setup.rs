@@ -85,7 +85,7 @@ impl Sandbox {
             Ok::<_, io::Error>(())
         };
         // In a task of its own: an event that is given up does not break it off, and nobody begins it a second time.
-        let done = tokio::spawn(async move { prepared.get_or_try_init(work).await.map(|()| ()) });
+        let done = tokio::spawn(async move { prepared.get_or_try_init(work).await.copied() });
         Ok(done.await.map_err(io::Error::other)??)
     }
 }

@@ -30,9 +30,8 @@ impl Supervision {
         let mut buffer = [0; NOTICE];
         loop {
             let mut readiness = ready!(self.socket.poll_read_ready(cx)).map_err(Error::LauncherGone)?;
-            let received = readiness.try_io(|socket| {
-                socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT)
-            });
+            let received =
+                readiness.try_io(|socket| socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT));
             let (length, descriptors) = match received {
                 Err(_would_block) => continue,
                 // Said once if the launcher has closed without reading our wish; what it sent before comes next.

@@ -9,8 +9,8 @@ use super::run::initialise;
 use crate::control::{Order, Wish};
 use crate::environment::{self, Purpose};
 use crate::{Error, Function, Line, Platform};
-use model::limits::{CAPTURE, RESTORE};
 use model::StartKind;
+use model::limits::{CAPTURE, RESTORE};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +64,11 @@ impl Captured {
 }
 
 /// Starts a process of `function`, lets it initialise, and has it captured.
-pub(super) async fn make(sandbox: &Sandbox, function: &Function, platform: Platform) -> Result<Captured, Error> {
+pub(super) async fn make(
+    sandbox: &Sandbox,
+    function: &Function,
+    platform: Platform,
+) -> Result<Captured, Error> {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let ready_by = deadline(&function.spec);
@@ -78,7 +82,8 @@ pub(super) async fn make(sandbox: &Sandbox, function: &Function, platform: Platf
             Happening::Said(Frame::Snapshot) => {}
             Happening::Said(Frame::InitError(document)) => {
                 let error = model::FunctionError::read(&document);
-                let what = error.map_or(String::new(), |e| format!(": {}: {}", e.error_type, e.error_message));
+                let what =
+                    error.map_or(String::new(), |e| format!(": {}: {}", e.error_type, e.error_message));
                 return Ok(Captured::refused(format!("a hook before the snapshot failed{what}")));
             }
             Happening::Ended(end) => return Ok(Captured::refused(reason(&end))),
@@ -100,7 +105,8 @@ pub(super) async fn make(sandbox: &Sandbox, function: &Function, platform: Platf
         _ => return Ok(Captured::refused("its process ended while it was captured")),
     };
     let resumed = resume(&mut process, BTreeMap::new(), false).await?;
-    let process = resumed.ok().map(|()| Box::new(Prepared::new(process, function, StartKind::Ready, warning)));
+    let process =
+        resumed.ok().map(|()| Box::new(Prepared::new(process, function, StartKind::Ready, warning)));
     Ok(Captured::Refused { reason, process })
 }
 

@@ -1,8 +1,8 @@
 //! How an end becomes an outcome, in Lambda's words.
 
 use super::frames::Breach;
-use super::lines::Lines;
 use super::launch::BOOTSTRAPS;
+use super::lines::Lines;
 use crate::control::Ending;
 use crate::{Exit, Job};
 use bytes::Bytes;
@@ -66,7 +66,8 @@ pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines)
             (Outcome::Failed(FunctionError::of("Function.ResponseSizeTooLarge", message)), Exit::Answered)
         }
         End::TimedOut => {
-            let spent = format!("Task timed out after {:.2} seconds", job.function.spec.timeout().as_secs_f64());
+            let spent =
+                format!("Task timed out after {:.2} seconds", job.function.spec.timeout().as_secs_f64());
             lines.note(format!("{} {id} {spent}", lines.now().iso_z()));
             let message = format!("RequestId: {id} Error: {spent}");
             (Outcome::Failed(FunctionError::of("Sandbox.Timedout", message)), Exit::TimedOut)

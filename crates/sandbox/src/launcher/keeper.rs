@@ -243,7 +243,7 @@ impl Keeper {
         if let Some(template) = template {
             self.templates.insert(template, number);
             if let Some(Slot { part: Part::Sitter(sitter), .. }) = self.slots.get_mut(&number) {
-                sitter.template = Some(Template::new(template, start));
+                sitter.template = Some(Box::new(Template::new(template, start)));
             }
         }
         self.hand_over(number, message, descriptors).inspect_err(|_| self.abandon(number))

@@ -27,7 +27,7 @@ pub(super) struct Sitter {
     /// Which of the host uids its sandbox has.
     pub(super) uid: u32,
     /// It may become a template, or is one.
-    pub(super) template: Option<Template>,
+    pub(super) template: Option<Box<Template>>,
 }
 
 /// What the launcher knows of a template.
@@ -160,7 +160,7 @@ impl Slot {
     /// The template that it is or may become.
     pub(super) fn template(&mut self) -> Option<&mut Template> {
         match &mut self.part {
-            Part::Sitter(sitter) => sitter.template.as_mut(),
+            Part::Sitter(sitter) => sitter.template.as_deref_mut(),
             Part::Copy(_) => None,
         }
     }

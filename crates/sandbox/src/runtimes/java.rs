@@ -49,8 +49,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What objects leave of a function's memory for the JVM's own needs: a share, in percent, and at least so many MB.
 const OVERHEAD: (u32, u32) = (15, 40);
 
+/// The memory for objects that a JVM begins with, in MB. A JVM's own choice goes by the machine, fills with what is not
+/// needed any more, and all of that is copied with the process. Less than this starts no faster, and collects more often.
+const FIRST_HEAP: u32 = 32;
+
 fn is_named(name: &str) -> bool {
-    name == "java" && !BOOTSTRAP.is_empty()
+    name == "java" && is_built_in()
+}
+
+/// Whether there was a bootstrap when the platform was built.
+pub(super) fn is_built_in() -> bool {
+    !BOOTSTRAP.is_empty()
 }
 
 /// Where distributions and vendors install.
@@ -156,11 +165,23 @@ fn command(interpreter: &Interpreter, directory: &Path, spec: &FunctionSpec) -> 
         command.push(format!("-XX:SharedArchiveFile={BOOTSTRAP_DIR}/{ARCHIVE}"));
     }
     command.extend(options(own, interpreter.installed.version.0).map(str::to_owned));
-    if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
-        command.push(format!("-Xmx{}m", heap(spec.memory_mb)));
-    }
+    command.extend(sizes(own, spec.memory_mb));
     command.extend(PROGRAM.map(str::to_owned));
     command
+}
+
+/// The options about the heap of a function with `memory` MB. A JVM does not start with a first heap that is larger than
+/// the largest one: a function that chooses one of them is not told the first.
+fn sizes(own: &str, memory: u32) -> Vec<String> {
+    let heap = heap(memory);
+    let mut sizes = Vec::new();
+    if !["-Xm", "HeapSize", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
+        sizes.push(format!("-Xms{}m", FIRST_HEAP.min(heap)));
+    }
+    if !["-Xmx", "MaxHeap", "MaxRAM", "RAMPercentage"].iter().any(|name| own.contains(name)) {
+        sizes.push(format!("-Xmx{heap}m"));
+    }
+    sizes
 }
 
 /// The memory for objects in a function with `memory` MB, in MB: so much that a function which wants more is told so by
@@ -239,6 +260,9 @@ mod tests {
     #[test]
     fn objects_get_most_of_the_memory() {
         assert_eq!([128, 512, 10_240].map(heap), [88, 436, 8_704]);
+        assert_eq!(sizes("", 512), ["-Xms32m", "-Xmx436m"]);
+        assert_eq!(sizes("-Xms100m", 512), ["-Xmx436m"]);
+        assert!(sizes("-Xmx20m", 512).is_empty());
     }
 
     #[test]

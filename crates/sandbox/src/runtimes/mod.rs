@@ -36,6 +36,14 @@ pub(crate) struct Kind {
 /// All languages.
 pub(crate) const KINDS: [Kind; 3] = [python::KIND, node::KIND, java::KIND];
 
+/// Whether this program was built with what runs functions in `language`.
+pub fn is_built_in(language: Language) -> bool {
+    match language {
+        Language::Python | Language::NodeJs => true,
+        Language::Java => java::is_built_in(),
+    }
+}
+
 impl Kind {
     /// The kind of `language`.
     pub(crate) fn of(language: Language) -> &'static Kind {

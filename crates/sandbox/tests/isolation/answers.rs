@@ -249,8 +249,7 @@ async fn the_environment_is_lambdas_with_the_users_variables() {
         spec.environment.insert("MINE".into(), "1".into());
         spec.environment.insert("AWS_REGION".into(), "elsewhere".into());
     });
-    job.function.environment =
-        Arc::new([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())].into());
+    job.function.environment = Arc::new([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())].into());
     let answer = node.run(job).await.answer();
     for part in [
         r#""MINE": "1""#,

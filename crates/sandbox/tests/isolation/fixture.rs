@@ -4,7 +4,8 @@ use crate::census::Census;
 use bytes::Bytes;
 use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
 use sandbox::{
-    Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Report, Sandbox, interpreters,
+    Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Report, Sandbox,
+    interpreters,
 };
 use std::ffi::OsString;
 use std::net::TcpListener;
@@ -157,7 +158,11 @@ impl Node {
 
     /// Hooks that do nothing.
     pub(crate) fn no_hooks(&self) -> Hooks {
-        Hooks { lines: mpsc::channel(1).0, platform: Box::new(|_| Box::new(())), initialised: Box::new(|| {}) }
+        Hooks {
+            lines: mpsc::channel(1).0,
+            platform: Box::new(|_| Box::new(())),
+            initialised: Box::new(|| {}),
+        }
     }
 
     /// The control groups in which this node's processes wait or run.

@@ -39,7 +39,9 @@ impl Ahead {
             let Some(pool) = table.pools.get_mut(&arn) else { continue };
             let (work, more) = match (pool.step(now, &self.0.bounds, taken), &pool.original) {
                 (Step::Template, _) => (Work::Template, false),
-                (Step::Copies(count), Original::Captured { copier, .. }) => (Work::Copy(Arc::clone(copier)), count > 1),
+                (Step::Copies(count), Original::Captured { copier, .. }) => {
+                    (Work::Copy(Arc::clone(copier)), count > 1)
+                }
                 (Step::Starts(count), _) => (Work::Start, count > 1),
                 _ => continue,
             };
@@ -48,7 +50,12 @@ impl Ahead {
                 _ => pool.making += 1,
             }
             let spec = Arc::clone(&pool.spec);
-            let making = Making { ahead: self.clone(), arn: arn.clone(), id: pool.id, is_process: !matches!(work, Work::Template) };
+            let making = Making {
+                ahead: self.clone(),
+                arn: arn.clone(),
+                id: pool.id,
+                is_process: !matches!(work, Work::Template),
+            };
             table.making += 1;
             reap(&mut table.tasks);
             table.tasks.spawn(make(making, work, spec));
@@ -119,7 +126,8 @@ impl Ahead {
         let (copier, memory, printed) =
             (template.copier(), pool.memory_of(template.memory()), template.printed());
         if !printed.is_empty() {
-            let mut lines = vec![note(self, "Printed while the function was initialised to be cloned:".to_owned())];
+            let mut lines =
+                vec![note(self, "Printed while the function was initialised to be cloned:".to_owned())];
             lines.extend(printed);
             self.tell(&pool.spec, lines);
         }
@@ -145,7 +153,8 @@ impl Ahead {
 
     /// Adds lines to a function's log that belong to no event.
     fn tell(&self, spec: &Arc<FunctionSpec>, lines: Vec<Line>) {
-        let record = |line: Line| Record { seq: 0, time: line.time, request_id: String::new(), message: line.text };
+        let record =
+            |line: Line| Record { seq: 0, time: line.time, request_id: String::new(), message: line.text };
         let records: Vec<Record> = lines.into_iter().map(record).collect();
         let (store, spec) = (self.0.store.clone(), Arc::clone(spec));
         tokio::spawn(async move {
@@ -166,7 +175,10 @@ fn note(ahead: &Ahead, text: String) -> Line {
 pub(super) fn taken(table: &Table, arn: &FunctionArn, now: Instant) -> u64 {
     const LATELY: Duration = Duration::from_secs(1);
     let others = table.pools.iter().filter(|(other, _)| *other != arn).map(|(_, pool)| pool.holding(now));
-    others.filter(|holding| now.saturating_duration_since(holding.used) < LATELY).map(|holding| holding.memory).sum()
+    others
+        .filter(|holding| now.saturating_duration_since(holding.used) < LATELY)
+        .map(|holding| holding.memory)
+        .sum()
 }
 
 /// One that is being made. However its making ends, there is room for the next one: its task may also be cut off.

@@ -132,7 +132,9 @@ impl Ahead {
     pub(crate) fn ended(&self, spec: &Arc<FunctionSpec>, kept: Option<Box<dyn Process>>) {
         let mut table = self.table();
         let now = Instant::now();
-        let Some(pool) = table.pools.get_mut(&spec.arn).filter(|pool| is_same(&pool.spec, spec)) else { return };
+        let Some(pool) = table.pools.get_mut(&spec.arn).filter(|pool| is_same(&pool.spec, spec)) else {
+            return;
+        };
         pool.running = pool.running.saturating_sub(1);
         pool.used = Some(now);
         if let Some(process) = kept.and_then(|process| pool.offer(process)) {
@@ -201,7 +203,7 @@ impl Ahead {
         }
         table.pools_so_far += 1;
         let id = table.pools_so_far;
-        let new = || Pool::new(id, spec, self.0.templates.as_ref().map(|()| ()).map_err(String::as_str), now);
+        let new = || Pool::new(id, spec, self.0.templates.as_ref().copied().map_err(String::as_str), now);
         let pool = table.pools.entry(spec.arn.clone()).or_insert_with(new);
         if !is_same(&pool.spec, spec) {
             *pool = new();

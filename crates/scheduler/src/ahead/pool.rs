@@ -1,11 +1,11 @@
 //! What waits ahead of one function's events, and what is known of it.
 
+use super::Bounds;
 use super::budget::Holding;
 use super::decide::{self, Facts, Stage, Step, Way};
 use super::rate::Rate;
 use super::staffing;
 use super::watched::Watched;
-use super::Bounds;
 use crate::runner::{Copier, Process, Template};
 use model::FunctionSpec;
 use model::limits::MB;
@@ -215,7 +215,9 @@ impl Pool {
         let kept = self.way == Way::Kept;
         while self.held.len() > target
             && self.held.front().is_some_and(|held| {
-                !kept || now.saturating_duration_since(held.since) >= bounds.idle || self.held.len() > bounds.most
+                !kept
+                    || now.saturating_duration_since(held.since) >= bounds.idle
+                    || self.held.len() > bounds.most
             })
         {
             self.held.pop_front();

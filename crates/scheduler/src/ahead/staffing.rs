@@ -31,13 +31,14 @@ mod tests {
         for (rate, refill_ms, expected) in [
             (0.0, 10, 1),
             (0.01, 10, 2),
-            (10.0, 10, 2),   // load 0.1
-            (100.0, 10, 3),  // load 1
-            (400.0, 10, 7),  // load 4
+            (10.0, 10, 2),  // load 0.1
+            (100.0, 10, 3), // load 1
+            (400.0, 10, 7), // load 4
             (1000.0, 100, 111),
             (f64::INFINITY, 1, usize::MAX),
         ] {
-            let wanted = if rate.is_finite() { wanted(rate, Duration::from_millis(refill_ms)) } else { usize::MAX };
+            let wanted =
+                if rate.is_finite() { wanted(rate, Duration::from_millis(refill_ms)) } else { usize::MAX };
             assert_eq!(wanted, expected, "{rate} per second, {refill_ms} ms");
         }
     }

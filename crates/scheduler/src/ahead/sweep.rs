@@ -28,7 +28,9 @@ impl Ahead {
             // Changes are followed no more often than the clock ticks.
             let tick = async {
                 match something {
-                    true => tokio::time::sleep(EVERY.min(self.0.bounds.idle.max(Duration::from_millis(50)))).await,
+                    true => {
+                        tokio::time::sleep(EVERY.min(self.0.bounds.idle.max(Duration::from_millis(50)))).await
+                    }
                     false => {
                         tokio::select! {
                             () = self.0.begun.notified() => {}

@@ -33,7 +33,10 @@ impl Start {
                 invalid(format!("Value '{text}' of the tag {FLOOR} is no whole number from 0 to {AHEAD}."))
             })
         };
-        Ok(Start { mode: tags.get(MODE).map(mode).transpose()?, floor: tags.get(FLOOR).map(floor).transpose()? })
+        Ok(Start {
+            mode: tags.get(MODE).map(mode).transpose()?,
+            floor: tags.get(FLOOR).map(floor).transpose()?,
+        })
     }
 
     /// Changes a function accordingly; what no tag asks for stays as it is.
@@ -84,7 +87,10 @@ mod tests {
     async fn tags_decide_how_processes_come_to_be() {
         let bench = Bench::new();
         for (tags, part) in [
-            (json!({MODE: "hot"}), "'hot' of the tag mayfly:start is none of the ways to start: fresh, clone, ready"),
+            (
+                json!({MODE: "hot"}),
+                "'hot' of the tag mayfly:start is none of the ways to start: fresh, clone, ready",
+            ),
             (json!({FLOOR: "-1"}), "'-1' of the tag mayfly:ahead is no whole number from 0 to 1000"),
             (json!({FLOOR: "1001"}), "'1001'"),
             (json!({MODE: "cold", FLOOR: "1"}), "exclude each other"),

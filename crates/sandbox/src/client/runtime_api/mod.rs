@@ -56,7 +56,8 @@ impl RuntimeApi {
     /// Hands the event to the request that waits for it.
     pub(super) fn hand_over(&mut self, invocation: &Invocation<'_>, event: &Bytes) {
         let number = self.desk.give(&invocation.request_id);
-        self.platform.send_replace(Platform::Gives(number, Arc::new(reply::Event::new(invocation, event.clone()))));
+        self.platform
+            .send_replace(Platform::Gives(number, Arc::new(reply::Event::new(invocation, event.clone()))));
     }
 
     /// What the runtime says next; its answer when it has asked for another event.

@@ -80,7 +80,11 @@ pub(super) fn capture(
     }
 
     let room = Room::map(&tracee, stopped.ids.len(), &steps, &directory)?;
-    let prepared = prepare(birth, proc, &tracee, &stopped, &room, &memory, &steps, zygote);
+    let shared = tracee.shares_memory_with(zygote, proc, room.context)?;
+    let prepared = match shared {
+        true => memory.make_ready(&tracee).and_then(|()| prepare(birth, &tracee, &stopped, &room, &steps)),
+        false => Err(Refusal("it has replaced its program by another".to_owned())),
+    };
     let own_id = match prepared {
         Ok(own_id) => own_id,
         Err(refusal) => {
@@ -194,18 +198,11 @@ fn page(length: u64) -> u64 {
 /// Writes down everything that copies are made from; the process id that they get.
 fn prepare(
     birth: &Birth<'_>,
-    proc: &OwnedFd,
     tracee: &Tracee,
     stopped: &Stopped,
     room: &Room,
-    memory: &Memory,
     steps: &[Step],
-    zygote: Pid,
 ) -> Result<u32, Refusal> {
-    if !tracee.shares_memory_with(zygote, proc, room.context)? {
-        return Err(Refusal("it has replaced its program by another".to_owned()));
-    }
-    memory.make_ready(tracee)?;
     let mut table = Bytes::default();
     let mut highest = 0;
     for (index, id) in stopped.ids.iter().enumerate() {

@@ -163,7 +163,7 @@ pub(super) fn undisturbed(tracee: &Tracee) -> Result<(), Refusal> {
     for task in fs::read_dir(format!("/proc/{process}/task"))?.flatten() {
         let status = format!("{}/status", task.path().display());
         for name in ["SigPnd", "ShdPnd"] {
-            if field(&status, name)?.is_some_and(|pending| pending.trim_matches('0') != "") {
+            if field(&status, name)?.is_some_and(|pending| !pending.trim_matches('0').is_empty()) {
                 return Err(Refusal("a signal is on its way to it".to_owned()));
             }
         }
