@@ -205,16 +205,13 @@ def test_a_process_that_dies_while_it_waits_is_replaced(fresh_server):
     server = fresh_server()
     name = make_function(server, SOURCE, "ready", "1")
     for _ in range(3):
-        [(pid, _)] = wait_for(lambda: waiting(server, 1), 30, "a process to wait")
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: (waiting(server, 1) or [(pid, "")])[0][0] != pid, 60, "another process to wait")
-        payload, row = call_until(server, name, "ready")
+        found = wait_for(lambda: processes_of(server), 30, "a process to wait")
+        for pid, _ in found:
+            os.kill(pid, signal.SIGKILL)
+        payload, _ = call(server, name)
         assert payload["before"] == 0
-
-
-def waiting(server, count):
-    found = processes_of(server)
-    return found if len(found) == count else None
+        wait_for(lambda: set(processes_of(server)) - set(found), 60, "another process to wait")
+    call_until(server, name, "ready")
 
 
 def test_a_function_that_fails_to_initialise_says_so_at_each_event(server):
