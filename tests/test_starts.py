@@ -221,3 +221,37 @@ def test_a_function_that_fails_to_initialise_says_so_at_each_event(server):
         payload = json.loads(answer["Payload"].read())
         assert payload["errorType"] == "RuntimeError", payload
         assert re.fullmatch("[0-9a-f-]{36}", payload["requestId"])
+
+
+def test_why_a_function_is_not_cloned_can_be_seen(server):
+    source = """
+import socket
+held = socket.create_connection(("127.0.0.1", 4566), 10)
+def handler(event, context):
+    return 1
+"""
+    name = make_function(server, source)
+    call_until(server, name, "ready")
+    state = lambda: next(row for row in starts(server) if row["function"] == name)  # noqa: E731
+    reason = wait_for(lambda: state().get("reason"), 20, "a reason")
+    assert state()["template"] in ("refused", "none")
+    if state()["template"] == "refused":
+        log = server.mayfly("logs", name, "--endpoint", server.url)
+        assert log.count(f"This function is not cloned: {reason}") == 1
+        shown = server.client("lambda").get_function_configuration(FunctionName=name)
+        assert reason in shown["StateReason"] and shown["SnapStart"]["OptimizationStatus"] == "Off"
+
+
+def test_what_waits_is_listed(server):
+    name = make_function(server, SOURCE, "ready", "1")
+    row = wait_for(
+        lambda: next((row for row in starts(server) if row["function"] == name and row["ahead"] >= 1), None),
+        30, "a process to wait",
+    )
+    assert (row["start"], row["template"]) == ("ready", "none") and row["memoryBytes"] > 0
+    table = server.mayfly("starts", "--endpoint", server.url)
+    assert table.splitlines()[0].split()[:3] == ["FUNCTION", "START", "TEMPLATE"] and name in table
+
+
+def starts(server):
+    return [json.loads(line) for line in server.mayfly("starts", "--json", "--endpoint", server.url).splitlines()]
