@@ -85,7 +85,8 @@ def does(server):
 
 def test_each_event_has_a_fresh_process_and_a_fresh_tmp(does):
     for _ in range(3):
-        assert does("calls")["value"] == {"calls": 1, "files": 1, "pid": 2}
+        value = does("calls")["value"]
+        assert (value["calls"], value["files"]) == (1, 1) and value["pid"] > 1
 
 
 def test_the_context_and_the_log(does):

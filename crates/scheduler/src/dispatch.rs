@@ -4,7 +4,6 @@ use crate::ahead::{Ahead, Bounds, State};
 use crate::flow::{Flow, Prepared, Work};
 use crate::place::{Capacity, Load};
 use crate::runner::Runner;
-use crate::specs::Specs;
 use model::FunctionArn;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::TcpListener;
@@ -46,17 +45,12 @@ impl Scheduler {
     /// A scheduler for the events of `store`; `None` if the store has one already.
     pub fn new(store: Store, runner: Arc<dyn Runner>, settings: Settings) -> Option<Self> {
         let waiting = store.sync_lane().take_receiver()?;
-        let specs = Arc::new(Specs::new(&store));
         let environment = Arc::new(settings.environment.clone());
         let inside = settings.inside.clone();
-        let ahead =
-            Ahead::new(store.clone(), specs.clone(), runner.clone(), settings.ahead, environment, inside);
+        let ahead = Ahead::new(store.clone(), runner.clone(), settings.ahead, environment, inside);
         let starting = Arc::new(Semaphore::new(settings.capacity.starting));
         let load = watch::Sender::new(Load::default());
-        Some(Scheduler {
-            flow: Arc::new(Flow { store, specs, runner, ahead, settings, load, starting }),
-            waiting,
-        })
+        Some(Scheduler { flow: Arc::new(Flow { store, runner, ahead, settings, load, starting }), waiting })
     }
 
     /// Tells what waits ahead of events, for as long as it is asked.

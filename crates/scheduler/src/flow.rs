@@ -6,7 +6,6 @@ use crate::journal::Journal;
 use crate::place::Load;
 use crate::runner::{Process, Runner};
 use crate::settle::{self, Settlement};
-use crate::specs::Specs;
 use model::{
     Event, FunctionError, FunctionSpec, Metering, Outcome, Run, RunStatus, StartKind, StartMode, Timestamp,
 };
@@ -31,7 +30,6 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// What every step needs.
 pub(crate) struct Flow {
     pub(crate) store: Store,
-    pub(crate) specs: Arc<Specs>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) ahead: Ahead,
     pub(crate) settings: Settings,
@@ -85,7 +83,7 @@ impl Flow {
     /// Finds the function of `work`; settles work that has none any more, or that is too old to run.
     pub(crate) async fn prepare(&self, work: Work) -> Option<Prepared> {
         let event = work.event();
-        let refusal = match self.specs.get(&self.store, &event.function) {
+        let refusal = match self.store.spec(&event.function) {
             Ok(Some(spec)) if settle::may_still_run(event, self.store.now()) => {
                 self.ahead.arrived(&spec);
                 return Some((work, spec));

@@ -13,7 +13,6 @@ pub mod place;
 mod record;
 pub mod runner;
 pub mod settle;
-mod specs;
 
 pub use ahead::{Bounds, State};
 pub use dispatch::{Inside, Scheduler, Settings};

@@ -7,6 +7,7 @@ use crate::blob::{Blobs, Pinned};
 use crate::lock::DirLock;
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
+use crate::specs::Kept;
 use crate::sql::Databases;
 use crate::starts::Starts;
 use crate::{Error, Result};
@@ -76,6 +77,7 @@ struct Shared {
     sync_lane: SyncLane,
     leases: Leases,
     starts: Starts,
+    specs: Kept,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -131,6 +133,7 @@ impl Store {
             sync_lane: SyncLane::new(),
             leases: Leases::new(wakes.clone()),
             starts: Starts::default(),
+            specs: Kept::default(),
             wakes,
             clock,
             _lock: lock,
@@ -227,6 +230,10 @@ impl Store {
     /// The lane of events that somebody waits for.
     pub fn sync_lane(&self) -> &SyncLane {
         &self.0.sync_lane
+    }
+
+    pub(crate) fn kept_specs(&self) -> &Kept {
+        &self.0.specs
     }
 
     pub(crate) fn known_starts(&self) -> &Starts {

@@ -1,6 +1,6 @@
 //! Typed tables of records, each record with its version in front, in the binary order of their keys.
 
-use crate::engine::{Store, Tx, View};
+use crate::engine::{Tx, View};
 use crate::{Error, Result};
 use model::{FunctionArn, FunctionSpec};
 use rusqlite::{OptionalExtension, params};
@@ -8,7 +8,6 @@ use rusqlite::{OptionalExtension, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
-use tokio::sync::watch;
 
 /// A record that can be stored, and read again by every later version of the program.
 pub trait Stored: Serialize + DeserializeOwned {
@@ -46,13 +45,6 @@ impl Stored for Floor {}
 pub struct Table<V> {
     name: &'static str,
     record: PhantomData<fn() -> V>,
-}
-
-impl Store {
-    /// How often functions were written or removed since the start: while it stays the same, so do [`SPECS`].
-    pub fn specs_changed(&self) -> watch::Receiver<u64> {
-        self.wakes().specs.subscribe()
-    }
 }
 
 impl<V> Table<V> {

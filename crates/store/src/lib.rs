@@ -17,6 +17,7 @@ pub mod log;
 pub mod package;
 pub mod queue;
 pub mod run;
+mod specs;
 pub mod sql;
 pub mod starts;
 

@@ -16,7 +16,6 @@ mod watched;
 
 use crate::dispatch::Inside;
 use crate::runner::{Process, Runner};
-use crate::specs::Specs;
 use decide::{Stage, Way};
 use model::{FunctionArn, FunctionSpec};
 use pool::{Held, Pool};
@@ -50,7 +49,6 @@ pub(crate) struct Ahead(Arc<Shared>);
 
 struct Shared {
     store: Store,
-    specs: Arc<Specs>,
     runner: Arc<dyn Runner>,
     /// Whether copies can be made here, or why not.
     templates: Result<(), String>,
@@ -87,14 +85,13 @@ pub(crate) enum Asked {
 impl Ahead {
     pub(crate) fn new(
         store: Store,
-        specs: Arc<Specs>,
         runner: Arc<dyn Runner>,
         bounds: Bounds,
         environment: Arc<BTreeMap<String, String>>,
         inside: Inside,
     ) -> Ahead {
         let (templates, table, begun) = (runner.templates(), Mutex::default(), Notify::new());
-        Ahead(Arc::new(Shared { store, specs, runner, templates, bounds, environment, inside, table, begun }))
+        Ahead(Arc::new(Shared { store, runner, templates, bounds, environment, inside, table, begun }))
     }
 
     /// An event of this function has arrived.

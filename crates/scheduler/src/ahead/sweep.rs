@@ -56,7 +56,7 @@ impl Ahead {
         };
         let mut gone = Vec::new();
         for (arn, spec) in known {
-            match self.0.specs.get(&self.0.store, &arn) {
+            match self.0.store.spec(&arn) {
                 Ok(now) if now.as_ref().is_some_and(|now| super::is_same(now, &spec)) => {}
                 Ok(_) => gone.extend(self.table().pools.remove(&arn)),
                 Err(error) => tracing::error!(%error, "cannot read a function"),
@@ -77,7 +77,7 @@ impl Ahead {
             let Some((key, _)) = page.last() else { return };
             last = key.clone();
             for (_, floor) in page {
-                if let Ok(Some(spec)) = self.0.specs.get(&self.0.store, &floor.function) {
+                if let Ok(Some(spec)) = self.0.store.spec(&floor.function) {
                     self.with(&spec, Instant::now(), |_| {});
                 }
             }

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 
 use super::Lambda;
-use super::error::{Error, invalid};
+use super::error::{Error, invalid, no_function};
 use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
@@ -65,7 +65,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
             Ok(reply(StatusCode::ACCEPTED, Bytes::new()))
         }
         _ => {
-            lambda.store.read(|view| Function::load(view, &named))?;
+            lambda.store.spec(&named.arn)?.ok_or_else(|| no_function(&named))?;
             let Ok(ticket) = lambda.store.sync_lane().submit(event) else { return Ok(too_many()) };
             match ticket.answer().await {
                 Some(answer) => Ok(answered(answer, log_type == "Tail")),
