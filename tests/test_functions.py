@@ -99,7 +99,7 @@ def test_the_context_and_the_log(does):
     report = answer["log"].splitlines()[-1]
     assert re.match(
         rf"REPORT RequestId: {answer['id']}\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\t"
-        r"Memory Size: 256 MB\tMax Memory Used: \d+ MB\tInit Duration: [\d.]+ ms\t", report,
+        r"Memory Size: 256 MB\tMax Memory Used: \d+ MB\t(Init Duration: [\d.]+ ms\t)?", report,
     ), report
 
 
@@ -154,7 +154,8 @@ def test_the_environment(does):
 
 def test_the_host_is_out_of_sight(does, server):
     # Pid 1 is the platform's, and hidden.
-    assert does("processes")["value"] == [2]
+    [own] = does("processes")["value"]
+    assert own > 1
     for path in (str(server.data_dir), str(ROOT), "/root/.ssh", "/etc/ssh", "/var/log", "/sys/fs/cgroup"):
         error = does("read", path=path)["value"]
         assert isinstance(error, dict), f"{path} shows {error}"

@@ -63,7 +63,7 @@ def results(server, prefix):
 
 
 def test_killed_between_upload_and_run(watched):
-    keys = {f"{number}-0.2" for number in range(40)}
+    keys = {f"{number}-2" for number in range(40)}
     s3 = watched.client("s3")
     for key in keys:
         s3.put_object(Bucket="uploads", Key=key, Body=b"x")

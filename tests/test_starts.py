@@ -68,7 +68,7 @@ def call_until(server, name, start, **event):
 def processes_of(server):
     """Process ids and commands of what runs functions' code for this server."""
     listed = subprocess.run(
-        ["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+        ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     below, found = {str(server.pid)}, []
     grown = True
@@ -205,16 +205,13 @@ def test_a_process_that_dies_while_it_waits_is_replaced(fresh_server):
     server = fresh_server()
     name = make_function(server, SOURCE, "ready", "1")
     for _ in range(3):
-        [(pid, _)] = wait_for(lambda: waiting(server, 1), 30, "a process to wait")
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: (waiting(server, 1) or [(pid, "")])[0][0] != pid, 60, "another process to wait")
-        payload, row = call_until(server, name, "ready")
+        found = wait_for(lambda: processes_of(server), 30, "a process to wait")
+        for pid, _ in found:
+            os.kill(pid, signal.SIGKILL)
+        payload, _ = call(server, name)
         assert payload["before"] == 0
-
-
-def waiting(server, count):
-    found = processes_of(server)
-    return found if len(found) == count else None
+        wait_for(lambda: set(processes_of(server)) - set(found), 60, "another process to wait")
+    call_until(server, name, "ready")
 
 
 def test_a_function_that_fails_to_initialise_says_so_at_each_event(server):
@@ -224,3 +221,37 @@ def test_a_function_that_fails_to_initialise_says_so_at_each_event(server):
         payload = json.loads(answer["Payload"].read())
         assert payload["errorType"] == "RuntimeError", payload
         assert re.fullmatch("[0-9a-f-]{36}", payload["requestId"])
+
+
+def test_why_a_function_is_not_cloned_can_be_seen(server):
+    source = """
+import socket
+held = socket.create_connection(("127.0.0.1", 4566), 10)
+def handler(event, context):
+    return 1
+"""
+    name = make_function(server, source)
+    call_until(server, name, "ready")
+    state = lambda: next(row for row in starts(server) if row["function"] == name)  # noqa: E731
+    reason = wait_for(lambda: state().get("reason"), 20, "a reason")
+    assert state()["template"] in ("refused", "none")
+    if state()["template"] == "refused":
+        log = server.mayfly("logs", name, "--endpoint", server.url)
+        assert log.count(f"This function is not cloned: {reason}") == 1
+        shown = server.client("lambda").get_function_configuration(FunctionName=name)
+        assert reason in shown["StateReason"] and shown["SnapStart"]["OptimizationStatus"] == "Off"
+
+
+def test_what_waits_is_listed(server):
+    name = make_function(server, SOURCE, "ready", "1")
+    row = wait_for(
+        lambda: next((row for row in starts(server) if row["function"] == name and row["ahead"] >= 1), None),
+        30, "a process to wait",
+    )
+    assert (row["start"], row["template"]) == ("ready", "none") and row["memoryBytes"] > 0
+    table = server.mayfly("starts", "--endpoint", server.url)
+    assert table.splitlines()[0].split()[:3] == ["FUNCTION", "START", "TEMPLATE"] and name in table
+
+
+def starts(server):
+    return [json.loads(line) for line in server.mayfly("starts", "--json", "--endpoint", server.url).splitlines()]

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// List runs of functions, the newest first: how they ended and what they cost
     Runs(Runs),
+    /// List functions that had events lately: what waits ahead of the next ones, and why a function is not cloned
+    Starts(Starts),
     /// List asynchronous events that were given up after their last retry
     FailedEvents(FailedEvents),
 }
@@ -84,6 +86,15 @@ pub(crate) struct Runs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
     /// Print one JSON object per run, with times in milliseconds and sizes in bytes
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Starts {
+    /// Print one JSON object per function, with sizes in bytes
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

@@ -10,6 +10,7 @@ mod logs;
 mod machine;
 mod runs;
 mod serve;
+mod starts;
 mod status;
 mod table;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         cli::Command::Doctor(flags) => doctor::main(&flags),
         cli::Command::Logs(flags) => logs::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Runs(flags) => runs::main(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Starts(flags) => starts::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::FailedEvents(flags) => logs::failed_events(&flags).map(|()| ExitCode::SUCCESS),
     };
     match result {

@@ -13,7 +13,7 @@ use services::lambda::{Endpoint, FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
 use tokio::net::TcpListener;
@@ -61,12 +61,13 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let most = config.network.most;
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
+    let starts = Arc::new(OnceLock::new());
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
         s3: S3::new(store.clone(), REGION),
-        status: Status { store: store.clone(), lambda },
+        status: Status { store: store.clone(), lambda, starts: starts.clone() },
         clock: clock.clone(),
     });
 
@@ -81,6 +82,8 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     };
     let scheduler = Scheduler::new(store.clone(), sandbox.clone(), settings)
         .context("the store has a scheduler already")?;
+    // Nobody is served before this: there is one scheduler.
+    let _ = starts.set(Box::new(scheduler.states()));
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; choose another address with --listen", config.listen)
     })?;

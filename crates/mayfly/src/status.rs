@@ -5,6 +5,7 @@
 //!   until there is one.
 //! - `GET /_mayfly/runs?function=NAME&limit=N`: the newest runs, of one function or of all, with what they cost.
 //! - `GET /_mayfly/functions`: every function's name and runtime.
+//! - `GET /_mayfly/starts`: what waits ahead of events, by function.
 //! - `GET /_mayfly/failed-events`: asynchronous events that were given up.
 //! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is.
 
@@ -13,9 +14,10 @@ use async_trait::async_trait;
 use http::Method;
 use http::request::Parts;
 use model::{FunctionArn, RequestId};
+use scheduler::State;
 use serde_json::{Value, json};
 use services::lambda::{CODE_PATH, Lambda};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::kv::{From, SPECS};
 use store::{Store, View};
@@ -38,10 +40,15 @@ const FAILED_EVENTS: usize = 1_000;
 /// The longest that an answer is held back.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// Tells what waits ahead of events.
+pub(crate) type States = Box<dyn Fn() -> Vec<State> + Send + Sync>;
+
 /// The status endpoints.
 pub(crate) struct Status {
     pub(crate) store: Store,
     pub(crate) lambda: Arc<Lambda>,
+    /// Tells what waits ahead of events, as soon as there is a scheduler.
+    pub(crate) starts: Arc<OnceLock<States>>,
 }
 
 #[async_trait]
@@ -88,6 +95,7 @@ impl Status {
                 let named = |(name, runtime)| json!({ "name": name, "runtime": runtime });
                 Ok(json!({ "functions": functions.into_iter().map(named).collect::<Vec<_>>() }))
             }
+            "/_mayfly/starts" => Ok(json!({ "starts": self.starts.get().map(|tell| tell()) })),
             "/_mayfly/runs" => self.runs(head.uri.query().unwrap_or_default(), id),
             "/_mayfly/failed-events" => {
                 let failed = self.store.read(|view| view.failed_events(FAILED_EVENTS));

@@ -1,6 +1,6 @@
 //! The one loop that takes events from both lanes and starts them as there is room.
 
-use crate::ahead::{Ahead, Bounds};
+use crate::ahead::{Ahead, Bounds, State};
 use crate::flow::{Flow, Prepared, Work};
 use crate::place::{Capacity, Load};
 use crate::runner::Runner;
@@ -57,6 +57,12 @@ impl Scheduler {
             flow: Arc::new(Flow { store, specs, runner, ahead, settings, load, starting }),
             waiting,
         })
+    }
+
+    /// Tells what waits ahead of events, for as long as it is asked.
+    pub fn states(&self) -> impl Fn() -> Vec<State> + Send + Sync + 'static {
+        let ahead = self.flow.ahead.clone();
+        move || ahead.states()
     }
 
     /// Runs until `stop` becomes true; then gives running events the grace period and hands the rest back.

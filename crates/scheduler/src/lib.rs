@@ -15,7 +15,7 @@ pub mod runner;
 pub mod settle;
 mod specs;
 
-pub use ahead::Bounds;
+pub use ahead::{Bounds, State};
 pub use dispatch::{Inside, Scheduler, Settings};
 pub use place::{Capacity, Load};
 pub use runner::Runner;

@@ -8,6 +8,7 @@ use crate::lock::DirLock;
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
 use crate::sql::Databases;
+use crate::starts::Starts;
 use crate::{Error, Result};
 use model::{Clock, Timestamp};
 use rusqlite::{Connection, OpenFlags};
@@ -74,6 +75,7 @@ struct Shared {
     databases: Databases,
     sync_lane: SyncLane,
     leases: Leases,
+    starts: Starts,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -128,6 +130,7 @@ impl Store {
             databases: Databases::open(&dir.join("sql"))?,
             sync_lane: SyncLane::new(),
             leases: Leases::new(wakes.clone()),
+            starts: Starts::default(),
             wakes,
             clock,
             _lock: lock,
@@ -224,6 +227,10 @@ impl Store {
     /// The lane of events that somebody waits for.
     pub fn sync_lane(&self) -> &SyncLane {
         &self.0.sync_lane
+    }
+
+    pub(crate) fn known_starts(&self) -> &Starts {
+        &self.0.starts
     }
 
     pub(crate) fn leases(&self) -> &Leases {

@@ -2,7 +2,7 @@
 //!
 //! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
 //!   [`queue`]: events that wait for a process; [`log`]: what functions printed; [`run`]: what their runs cost;
-//!   [`package`]: unpacked deployment packages; [`sql`]: the users' own databases.
+//!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
 //!
 //! The engine here is SQLite with one writer thread and group commit, beside plain files for blobs.
@@ -18,6 +18,7 @@ pub mod package;
 pub mod queue;
 pub mod run;
 pub mod sql;
+pub mod starts;
 
 pub use engine::{Store, Tx, View};
 pub use error::{Error, Result};

@@ -23,6 +23,7 @@ pub(super) fn look(features: &Features, wanted: &config::Network) -> Vec<Finding
     {
         *finding = finding.clone().and_unsafe();
     }
+    findings.push(copies(features));
     findings.extend(network(features, wanted));
     findings
 }
@@ -72,6 +73,19 @@ fn limit(feature: &str, enforced: Enforcement, what: &str) -> Finding {
             Finding::present(feature, format!("process by process and approximate, not: {what}"), what_to_do)
         }
         Enforcement::Nothing => Finding::missing(feature, format!("not enforced: {what}"), what_to_do),
+    }
+}
+
+/// Whether initialised processes can be copied: the fastest way to a fresh one.
+fn copies(features: &Features) -> Finding {
+    const COPIES: &str = "copies of processes";
+    match &features.templates {
+        Ok(()) => Finding::used(COPIES, "a function is initialised once, and copied for each event"),
+        Err(reason) => {
+            let what_to_do =
+                "nothing must be done: processes are started ahead of events instead, and each is used once";
+            Finding::missing(COPIES, reason.clone(), what_to_do)
+        }
     }
 }
 
@@ -148,6 +162,7 @@ mod tests {
             seccomp: false,
             landlock: None,
             internet: Err("no /dev/net/tun".into()),
+            templates: Err("no ptrace".into()),
             ..features(Enforcement::Nothing)
         };
         let findings = look_at(&features);

@@ -89,6 +89,7 @@ impl Ahead {
             Ok(process) => {
                 let memory = pool.memory_of(process.memory());
                 pool.made(took, memory);
+                self.publish(pool);
                 if let Some(process) = pool.offer(process) {
                     self.hold(&mut table, &making.arn, process, now);
                 }
@@ -96,6 +97,7 @@ impl Ahead {
             Err(reason) => {
                 tracing::debug!(function = %making.arn, reason, "a process could not be made ahead");
                 pool.failed(now, reason);
+                self.publish(pool);
             }
         }
     }
@@ -110,6 +112,7 @@ impl Ahead {
             Ok(Captured::Refused { reason, process: Some(process) }) => {
                 self.tell(&pool.spec, vec![note(self, format!("This function is not cloned: {reason}"))]);
                 pool.refused(reason);
+                self.publish(pool);
                 if let Some(process) = pool.offer(process) {
                     self.hold(&mut table, &making.arn, process, now);
                 }
@@ -117,6 +120,7 @@ impl Ahead {
             Ok(Captured::Refused { reason, process: None }) | Err(reason) => {
                 tracing::debug!(function = %making.arn, reason, "a template could not be made");
                 pool.failed(now, reason);
+                self.publish(pool);
             }
         }
     }
@@ -137,6 +141,7 @@ impl Ahead {
         if let Some(pool) = making.pool(table) {
             pool.original = Original::Captured { copier, template, memory };
             pool.reason = None;
+            self.publish(pool);
         }
     }
 
@@ -148,7 +153,13 @@ impl Ahead {
             pool.original = Original::Absent;
             pool.reason = Some(reason.clone());
             pool.failed(Instant::now(), reason);
+            self.publish(pool);
         }
+    }
+
+    /// Tells what is known of a function's copies.
+    fn publish(&self, pool: &Pool) {
+        self.0.store.starts().set(&pool.spec.arn, pool.copies());
     }
 
     /// Adds lines to a function's log that belong to no event.

@@ -10,6 +10,7 @@ mod make;
 mod pool;
 mod rate;
 mod staffing;
+mod state;
 mod sweep;
 mod watched;
 
@@ -27,6 +28,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use watched::Watched;
+
+pub use state::State;
 
 /// How much may wait ahead of events, all functions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

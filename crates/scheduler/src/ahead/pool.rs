@@ -12,6 +12,7 @@ use model::limits::MB;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use store::starts::Copies;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -190,6 +191,15 @@ impl Pool {
     pub(super) fn refused(&mut self, reason: String) {
         self.original = Original::Refused;
         self.reason = Some(reason);
+    }
+
+    /// What others may know of its copies.
+    pub(super) fn copies(&self) -> Option<Copies> {
+        match (self.way, self.stage(), &self.reason) {
+            (Way::Copies, Stage::Captured, _) => Some(Copies::Made),
+            (Way::Copies, _, Some(reason)) => Some(Copies::Refused(reason.clone())),
+            _ => None,
+        }
     }
 
     /// Takes the process that began to wait last; those that are of no use go.

@@ -62,7 +62,9 @@ impl Ahead {
                 Err(error) => tracing::error!(%error, "cannot read a function"),
             }
         }
-        drop(gone);
+        for pool in gone {
+            self.0.store.starts().set(&pool.spec.arn, None);
+        }
         let mut last = Vec::new();
         loop {
             let page = match self.0.store.read(|view| view.scan(&FLOORS, &[], From::After(&last), PAGE)) {
@@ -104,7 +106,9 @@ impl Ahead {
         }
         drop(table);
         // Processes end outside the lock.
-        drop(gone);
+        for pool in gone {
+            self.0.store.starts().set(&pool.spec.arn, None);
+        }
     }
 }
 

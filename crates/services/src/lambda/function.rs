@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use store::blob::BlobId;
 use store::kv::{FLOORS, Floor, SPECS, Stored, Table};
+use store::starts::Copies;
 use store::{Tx, View};
 use uuid::Uuid;
 
@@ -161,6 +162,21 @@ impl Function {
     }
 }
 
+/// What [`Function::configuration`] shows, with what is known of copies of the function's processes: as of a snapshot
+/// where they are made, and in the state where they are not although they might.
+pub(super) fn with_copies(mut shown: Value, copies: Option<Copies>) -> Value {
+    match copies {
+        Some(Copies::Made) => shown["SnapStart"]["OptimizationStatus"] = json!("On"),
+        Some(Copies::Refused(why)) => {
+            let reason = format!("The function is not cloned: {why}.");
+            let before = shown["StateReason"].as_str().map(|before| format!("{before} "));
+            shown["StateReason"] = json!(before.unwrap_or_default() + &reason);
+        }
+        None => {}
+    }
+    shown
+}
+
 /// A new revision id, unlike all others.
 pub(super) fn new_revision() -> String {
     Uuid::new_v4().to_string()
@@ -171,4 +187,21 @@ fn runtime_version_arn(runtime: &str) -> String {
     let hash = Sha256::digest(runtime.as_bytes());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("arn:aws:lambda:{REGION}::runtime:{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_told_like_a_snapshot_and_their_lack_in_the_state() {
+        let shown =
+            |reason: Option<&str>| json!({"SnapStart": {"OptimizationStatus": "Off"}, "StateReason": reason});
+        let made = with_copies(shown(None), Some(Copies::Made));
+        assert_eq!(made["SnapStart"]["OptimizationStatus"], "On");
+        let refused = |reason| with_copies(shown(reason), Some(Copies::Refused("it listens".into())));
+        assert_eq!(refused(None)["StateReason"], "The function is not cloned: it listens.");
+        assert_eq!(refused(Some("Old."))["StateReason"], "Old. The function is not cloned: it listens.");
+        assert_eq!(with_copies(shown(None), None), shown(None));
+    }
 }

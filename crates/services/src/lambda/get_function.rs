@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::function::{Function, Phase};
+use super::function::Function;
 use super::name::Named;
 use futures::stream;
 use http::HeaderValue;
@@ -30,7 +30,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let location =
         format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn.name(), function.spec.code);
     let mut shown = json!({
-        "Configuration": function.configuration(&named.shown(), Phase::Ready, &lambda.runtimes),
+        "Configuration": lambda.shown(&function, &named.shown()),
         "Code": {"RepositoryType": "S3", "Location": location},
     });
     if !function.about.tags.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::function::{Function, Phase};
+use super::function::Function;
 use super::name::Named;
 use serde_json::Value;
 use wire::rest_json::Call;
@@ -13,5 +13,5 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
     let function = lambda.store.read(|view| Function::load(view, &named))?;
-    Ok(function.configuration(&named.shown(), Phase::Ready, &lambda.runtimes))
+    Ok(lambda.shown(&function, &named.shown()))
 }

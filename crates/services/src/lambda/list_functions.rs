@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, invalid};
-use super::function::{ABOUT, Function, Phase};
+use super::function::{ABOUT, Function};
 use super::refusal::{Rest, refuse};
 use super::validate::Checks;
 use base64::Engine;
@@ -65,7 +65,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
         for (key, about) in found {
             if let Some(spec) = view.get(&SPECS, &key)? {
                 let arn = format!("{}{qualifier}", spec.arn);
-                functions.push(Function { spec, about }.configuration(&arn, Phase::Ready, &lambda.runtimes));
+                functions.push(lambda.shown(&Function { spec, about }, &arn));
             }
         }
         Ok(Output { functions, next_marker })

@@ -48,7 +48,9 @@ pub use operations::OPERATIONS;
 pub use url::FunctionUrls;
 
 use async_trait::async_trait;
+use function::{Function, Phase};
 use model::{NetworkPolicy, Runtimes};
+use serde_json::Value;
 use std::sync::Arc;
 use store::Store;
 use wire::{Request, Response, Service, rest_json};
@@ -69,6 +71,14 @@ impl Lambda {
     /// reach the server at `endpoint`.
     pub fn new(store: Store, runtimes: Runtimes, endpoint: Endpoint, most: NetworkPolicy) -> Arc<Self> {
         Arc::new(Lambda { store, runtimes, endpoint, most })
+    }
+}
+
+impl Lambda {
+    /// The configuration of a function that nobody is changing, with what is known of copies of its processes.
+    fn shown(&self, function: &Function, arn: &str) -> Value {
+        let shown = function.configuration(arn, Phase::Ready, &self.runtimes);
+        function::with_copies(shown, self.store.starts().get(&function.spec.arn))
     }
 }
 
