@@ -16,9 +16,9 @@ use crate::launcher::init::{self, Birth, Sockets};
 use crate::launcher::landlock;
 use crate::launcher::sitter::{Failure, Step};
 use crate::sys::process::Stack;
-use crate::sys::{network, process, socket};
+use crate::sys::{process, socket};
 use model::NetworkPolicy;
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use nix::sys::uio::pwrite;
@@ -83,17 +83,11 @@ fn settle(
     if birth.proc {
         init::mount_masked_proc(nix::fcntl::AT_FDCWD)?;
     }
-    match ends.network {
-        Some(network) => setns(network, CloneFlags::CLONE_NEWNET).step("enter the seat's network")?,
-        None => network::raise("lo").step("raise the loopback device")?,
-    }
-    if let Some(device) = ends.device {
-        let _ = read(device, &mut [0]).step("wait for the device")?;
-    }
-    Sockets::open(birth.start)?.hand_over(ends.supervision)?;
+    let (sockets, new_network) = network(birth, ends)?;
+    sockets.hand_over(ends.supervision)?;
     let spaces =
         start::namespaces(&File::open("/proc").step("open /proc")?.into()).step("open the namespaces")?;
-    if ends.network.is_none() && ends.device.is_none() {
+    if new_network && ends.device.is_none() {
         // For the next copy in this seat.
         let word = control::encode(&Word::Network { number });
         let network = raw(&spaces[NETWORK]);
@@ -119,4 +113,21 @@ fn settle(
     handed.extend(ends.channel.map(raw));
     let request = Request::Copy { rules: rules.is_some(), channel: ends.channel.is_some() };
     socket::send(ends.seat, &request.bytes(), &handed, MsgFlags::empty()).step("order the copy")
+}
+
+/// Enters the seat's network, or makes a new one; the sockets in it, and whether it is new.
+fn network(birth: &Birth<'_>, ends: &Ends<'_>) -> Result<(Sockets, bool), Failure> {
+    if let Some(network) = ends.network {
+        setns(network, CloneFlags::CLONE_NEWNET).step("enter the seat's network")?;
+        if let Ok(sockets) = Sockets::open(birth.start) {
+            return Ok((sockets, false));
+        }
+        // The server has not let go of the socket of the copy before.
+        unshare(CloneFlags::CLONE_NEWNET).step("make a network namespace")?;
+    }
+    crate::sys::network::raise("lo").step("raise the loopback device")?;
+    if let Some(device) = ends.device {
+        let _ = read(device, &mut [0]).step("wait for the device")?;
+    }
+    Ok((Sockets::open(birth.start)?, true))
 }
