@@ -252,6 +252,8 @@ impl Process {
     /// Ends it and says what it has used: by now if it has `answered`, else when the last process is gone.
     pub(super) async fn end(&mut self, answered: bool) -> Result<Usage, Error> {
         if answered && let Some(usage) = self.used() {
+            // Its socket goes first: the next process in its place may want the address.
+            self.served = None;
             self.supervision.wish(Wish::Forget);
             self.drain();
             return Ok(usage);

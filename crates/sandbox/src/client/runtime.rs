@@ -72,6 +72,13 @@ impl Runtime {
         Ok(true)
     }
 
+    /// The process is a copy. One that speaks through the Runtime API had asked for its event.
+    pub(super) fn is_copy(&self) {
+        if let Runtime::Api(api) = self {
+            api.has_asked();
+        }
+    }
+
     /// Serves the Runtime API on this socket.
     pub(super) fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
         match self {

@@ -119,6 +119,7 @@ pub(super) async fn copy(
     let Original { number, function, custom, warning } = original;
     let order = Order::Clone { template: *number };
     let mut process = launch::order(sandbox, &order, *custom, platform).await?;
+    process.runtime.is_copy();
     let spec = &function.spec;
     let stream = environment::log_stream(spec, process.lines.now());
     let resumed = resume(&mut process, BTreeMap::from([(environment::LOG_STREAM, stream)]), true).await?;
@@ -126,7 +127,7 @@ pub(super) async fn copy(
 }
 
 /// Lets a process go on that was captured or copied, until it is ready for an event. Where the runtime has no word for
-/// that, a copy asks for its event again, and one that was not captured still waits for it.
+/// that, a copy connects anew, and one that was not captured still waits for its event.
 async fn resume(
     process: &mut Process,
     environment: BTreeMap<&str, String>,

@@ -78,11 +78,13 @@ impl Keeper {
         let mut handed = vec![supervision.as_raw_fd(), seat.socket.as_raw_fd()];
         handed.extend(rest.iter().map(AsRawFd::as_raw_fd));
         handed.extend(gate.iter().map(|(wait, _)| wait.as_raw_fd()));
+        handed.extend(seat.network.iter().map(AsRawFd::as_raw_fd));
         let order = control::encode(&Order::Nest { number });
         socket::send(&slot.orders, &order, &handed, MsgFlags::MSG_DONTWAIT)?;
 
-        let Seat { name, group, socket, memory } = seat;
-        let mut copy = Slot::new(Part::Copy(Copy { of, process: None, spoilt: false }), name, group, socket);
+        let Seat { name, group, socket, memory, network } = seat;
+        let mut copy =
+            Slot::new(Part::Copy(Copy { of, process: None, network, spoilt: false }), name, group, socket);
         copy.memory = memory;
         copy.supervision = Some(supervision.try_clone()?);
         copy.gate = gate.map(|(_, open)| open);
@@ -114,7 +116,7 @@ impl Keeper {
         let group = self.trees.group(&name);
         let made = self.make_seat(of, &group, memory, cap);
         match made {
-            Ok((socket, memory)) => Ok(Seat { name, group, socket, memory }),
+            Ok((socket, memory)) => Ok(Seat { name, group, socket, memory, network: None }),
             Err(error) => {
                 self.janitor.remove(&name);
                 Err(error)
@@ -160,6 +162,11 @@ impl Keeper {
             Some(Word::Nest { number, pid }) => {
                 if let Some(pidfd) = descriptors.into_iter().next() {
                     self.nest_stands(number, Pid::from_raw(pid), pidfd);
+                }
+            }
+            Some(Word::Network { number }) => {
+                if let Some(Part::Copy(copy)) = self.slots.get_mut(&number).map(|slot| &mut slot.part) {
+                    copy.network = descriptors.into_iter().next();
                 }
             }
             Some(Word::NoNest { number, step, reason }) => self.copy_failed(number, step, reason),
@@ -276,7 +283,7 @@ impl Keeper {
 
     /// Frees what a copy had: its seat goes back to the template, or ends.
     pub(super) fn clear_copy(&mut self, number: u64, slot: Slot) {
-        let Part::Copy(Copy { of, spoilt, .. }) = slot.part else { return };
+        let Part::Copy(Copy { of, network, spoilt, .. }) = slot.part else { return };
         self.unwatch(&slot.orders);
         if let Some(memory) = &slot.memory {
             self.unwatch(memory);
@@ -294,7 +301,7 @@ impl Keeper {
                 if hastened { group.limit(template.start.memory, cap) } else { Ok(()) }
             };
             if !template.retired && !spoilt && !out_of_memory && group.held() < LEFT && as_new().is_ok() {
-                template.seats.push(Seat { name: name.clone(), group, socket: orders, memory });
+                template.seats.push(Seat { name: name.clone(), group, socket: orders, memory, network });
                 kept = true;
             }
         }

@@ -29,6 +29,7 @@ use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Files in `/proc` that tell of the whole machine more than a function needs, relative to the root.
@@ -130,6 +131,7 @@ fn settle_in(birth: &Birth<'_>) -> Result<(), Failure> {
 
     enter_root(birth)?;
     sethostname("sandbox").step("set the host name")?;
+    network::raise("lo").step("raise the loopback device")?;
     let sockets = Sockets::open(start)?;
     restrict_process(start.ephemeral_storage.max(start.memory), birth.fallback)
         .step("set resource limits")?;
@@ -145,9 +147,8 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Raises the loopback device and listens there.
+    /// Listens on the loopback device.
     pub(super) fn open(start: &Start) -> Result<Sockets, Failure> {
-        network::raise("lo").step("raise the loopback device")?;
         let runtime_api = start.runtime_api.then(|| listen(RUNTIME_API_ADDRESS)).transpose();
         let reaches_platform = start.network != NetworkPolicy::Nothing;
         let platform = reaches_platform.then(|| listen(PLATFORM_ADDRESS)).transpose();
@@ -219,7 +220,12 @@ fn mount_proc(root: impl AsFd) -> Result<(), Failure> {
 /// Mounts `/proc` below the directory `root`, which is the working directory, and hides what tells of the machine.
 pub(super) fn mount_masked_proc(root: impl AsFd) -> Result<(), Failure> {
     mount_proc(root)?;
-    for file in MASKED.iter().filter(|file| Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
+    // What only root may read need not be masked.
+    let readable = |file: &&&CStr| {
+        let metadata = Path::new(OsStr::from_bytes(file.to_bytes())).metadata();
+        metadata.is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+    };
+    for file in MASKED.iter().filter(readable) {
         let nothing = mounts::copy(c"dev/null", false).step("copy /dev/null")?;
         mounts::attach(nothing, nix::fcntl::AT_FDCWD, file).step("mask a file in /proc")?;
     }

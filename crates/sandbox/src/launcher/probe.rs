@@ -26,7 +26,7 @@ pub(super) fn namespaces() -> io::Result<bool> {
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
             | libc::CLONE_NEWNET;
-        let made = process::clone_into(namespaces, process::Parent::Its, || {
+        let made = process::clone_into(namespaces, || {
             let proc = mounts::filesystem(c"proc", &[(c"hidepid", c"invisible")], mounts::READ_ONLY);
             process::exit(if proc.is_ok() { 0 } else { NO_PROC });
         });

@@ -133,7 +133,7 @@ fn bear(
         proc: ground.proc,
         landlock: ground.landlock,
     };
-    let (pid, pidfd) = process::clone_into(namespaces, process::Parent::Its, || {
+    let (pid, pidfd) = process::clone_into(namespaces, || {
         // The gate opens when the uids are mapped; if the sitter dies before, it closes, as this end is not held.
         let mut byte = [0];
         let _ = nix::unistd::close(gate.as_raw_fd());

@@ -54,6 +54,8 @@ pub(super) struct Seat {
     pub(super) socket: OwnedFd,
     /// Becomes readable when the memory group is at its limit.
     pub(super) memory: Option<OwnedFd>,
+    /// The network namespace of its copies.
+    pub(super) network: Option<OwnedFd>,
 }
 
 /// A copy of a template.
@@ -63,6 +65,8 @@ pub(super) struct Copy {
     pub(super) of: u64,
     /// Its process id in the template's pid namespace, once it is there.
     pub(super) process: Option<i32>,
+    /// Its network namespace, which its seat keeps.
+    pub(super) network: Option<OwnedFd>,
     /// It could not be made: its seat is not used again.
     pub(super) spoilt: bool,
 }

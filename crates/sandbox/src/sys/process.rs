@@ -4,6 +4,7 @@ use super::{check, owned};
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Pid};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -35,30 +36,14 @@ pub(crate) fn fork(child: impl FnOnce()) -> io::Result<Pid> {
     }
 }
 
-/// Whose child a process is that is made into new namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parent {
-    /// The process that makes it.
-    This,
-    /// That process's own parent.
-    Its,
-}
-
-/// Forks a child into new namespaces, which runs `child`. Returns its process id and a descriptor for it. Only
-/// single-threaded processes call this.
-pub(crate) fn clone_into(
-    namespaces: libc::c_int,
-    parent: Parent,
-    child: impl FnOnce(),
-) -> io::Result<(Pid, OwnedFd)> {
+/// Forks a child into new namespaces. It becomes a child of this process's own parent, and runs `child`. Returns
+/// its process id and a descriptor for it. Only single-threaded processes call this.
+pub(crate) fn clone_into(namespaces: libc::c_int, child: impl FnOnce()) -> io::Result<(Pid, OwnedFd)> {
     let mut pidfd: RawFd = -1;
-    let parent = if parent == Parent::Its { libc::CLONE_PARENT } else { 0 };
-    let flags = namespaces | parent | libc::CLONE_PIDFD;
+    let flags = namespaces | libc::CLONE_PARENT | libc::CLONE_PIDFD;
     // SAFETY: an all-zero `clone_args` is a valid value of that plain C structure.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = flags as u64;
-    // A child of another process takes over how its maker ends.
-    arguments.exit_signal = if parent == 0 { libc::SIGCHLD as u64 } else { 0 };
     arguments.pidfd = (&raw mut pidfd) as u64;
     // SAFETY: without CLONE_VM this is a fork: the child runs on its own copy of memory and stack. This process
     // has one thread, so that copy is consistent. `arguments` and `pidfd` outlive the call.
@@ -69,6 +54,63 @@ pub(crate) fn clone_into(
         exit(0)
     }
     Ok((Pid::from_raw(pid as libc::pid_t), owned(pidfd.into())?))
+}
+
+/// The stack of a process that shares its maker's memory.
+#[derive(Debug)]
+pub(crate) struct Stack(Box<[MaybeUninit<u128>]>);
+
+impl Stack {
+    /// A new one; what is not touched of it takes no memory.
+    pub(crate) fn new() -> Stack {
+        Stack(Box::new_uninit_slice(STACK / size_of::<u128>()))
+    }
+}
+
+/// The length of such a stack, in bytes.
+const STACK: usize = 128 * 1024;
+
+/// Makes a child in new namespaces that shares this process's memory, which spares the kernel a copy of it. It runs
+/// `child`, closes all its descriptors, and waits to be killed; this function returns when it has come so far, or has
+/// ended before. Its process id, a descriptor for it, and its stack, which must be kept for as long as it is there. Only
+/// single-threaded processes call this.
+pub(crate) fn share_into(
+    namespaces: libc::c_int,
+    stack: Stack,
+    child: impl FnOnce(),
+) -> io::Result<(Pid, OwnedFd, Stack)> {
+    extern "C" fn run<F: FnOnce()>(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: it is the `Option<F>` of `share_into`, which waits and does not touch it until this process has let
+        // go of its descriptors, below.
+        if let Some(child) = unsafe { (*child.cast::<Option<F>>()).take() } {
+            let _never_returns = NeverReturns;
+            child();
+            let _ = close_all_except(&[]);
+            loop {
+                // SAFETY: has no precondition. From here on this process touches no memory.
+                unsafe { libc::syscall(libc::SYS_pause) };
+            }
+        }
+        0
+    }
+    fn runner<F: FnOnce()>(_: &Option<F>) -> extern "C" fn(*mut libc::c_void) -> libc::c_int {
+        run::<F>
+    }
+
+    let (settled, open) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let mut stack = stack;
+    let top = stack.0.as_mut_ptr_range().end.cast::<libc::c_void>();
+    let mut pidfd: RawFd = -1;
+    let flags = namespaces | libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut child = Some(child);
+    let (run, argument) = (runner(&child), (&raw mut child).cast::<libc::c_void>());
+    // SAFETY: the stack is the child's alone, and aligned. Until the child closes its end of the pipe, this process makes
+    // two system calls and touches no memory but its own stack, so that of the two only the child runs code of this
+    // program. Afterwards the child runs none.
+    let pid = check(unsafe { libc::clone(run, top, flags, argument, &raw mut pidfd) }.into())?;
+    drop(open);
+    while nix::unistd::read(&settled, &mut [0]) == Err(nix::errno::Errno::EINTR) {}
+    Ok((Pid::from_raw(pid as libc::pid_t), owned(pidfd.into())?, stack))
 }
 
 /// Sends a signal to the process behind a descriptor.

@@ -61,19 +61,32 @@ struct State {
     given: u64,
     /// The name of the last one.
     request_id: String,
+    /// The process is a copy of one that has asked for its event, and waits for the answer on its first connection.
+    has_asked: bool,
 }
 
 impl Desk {
     pub(super) fn new(says: mpsc::Sender<Said>, platform: watch::Receiver<Platform>) -> Desk {
-        let state = State { stage: Stage::Started, given: 0, request_id: String::new() };
+        let state = State { stage: Stage::Started, given: 0, request_id: String::new(), has_asked: false };
         Desk { state: Mutex::new(state), says, platform }
     }
 
     /// The event `request_id` is handed over; says which number it has.
     pub(super) fn give(&self, request_id: &str) -> u64 {
         let mut state = self.state();
-        *state = State { stage: Stage::Ready, given: state.given + 1, request_id: request_id.to_owned() };
+        (state.stage, state.given) = (Stage::Ready, state.given + 1);
+        request_id.clone_into(&mut state.request_id);
         state.given
+    }
+
+    /// The process is a copy of one that had asked for its event.
+    pub(super) fn has_asked(&self) {
+        self.state().has_asked = true;
+    }
+
+    /// Whether a connection that begins now is one on which a copy's question was asked before; true once.
+    pub(super) fn is_question(&self) -> bool {
+        std::mem::take(&mut self.state().has_asked)
     }
 
     /// The runtime asks for an event: the one there is, again if it has not answered yet; none when the run is over.

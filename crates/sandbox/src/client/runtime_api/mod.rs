@@ -46,6 +46,11 @@ impl RuntimeApi {
         RuntimeApi { desk, platform, said, last: None, server: JoinSet::new() }
     }
 
+    /// The process is a copy of one that had asked for its event, and waits for the answer on a connection of its own.
+    pub(super) fn has_asked(&self) {
+        self.desk.has_asked();
+    }
+
     /// Serves the API on this socket.
     pub(super) fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;

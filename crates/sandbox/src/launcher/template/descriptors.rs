@@ -118,6 +118,9 @@ pub(super) fn plan(process: Pid, ends: &Ends) -> Result<Vec<Step>, Refusal> {
     for ends in pipes.into_values() {
         pipe(process, &ends, &mut steps)?;
     }
+    if steps.iter().filter(|step| matches!(step, Step::Connect { .. })).count() > 1 {
+        return Err(Refusal("it has more than one connection to the Runtime API".to_owned()));
+    }
     // Everything that can be watched is there now.
     for descriptor in all.iter().filter(|descriptor| descriptor.name() == "anon_inode:[eventpoll]") {
         watches(descriptor, &all, &mut steps)?;

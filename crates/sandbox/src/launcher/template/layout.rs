@@ -19,6 +19,9 @@ pub(super) const HOME: i32 = 1_022;
 /// The namespaces that a nest has of its own, as `/proc` names them.
 pub(super) const NAMESPACES: [&str; 5] = ["pid", "mnt", "net", "ipc", "uts"];
 
+/// Which of them is the network.
+pub(super) const NETWORK: usize = 2;
+
 /// How many seats a template can have: as many as events of one function can run at one time.
 pub(super) const SEATS: u64 = 1_024;
 

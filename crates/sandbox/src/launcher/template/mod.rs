@@ -24,6 +24,7 @@ use super::seccomp::Filters;
 use super::sitter::{Failure, Step};
 use crate::control::{self, Ending, MESSAGE, Notice};
 use crate::sys::mounts::{self, NO_DEV, NO_EXEC, NO_SUID};
+use crate::sys::process::Stack;
 use crate::sys::{process, socket};
 use layout::Request;
 use nix::errno::Errno;
@@ -37,6 +38,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use start::{Started, raw};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -48,7 +50,8 @@ pub(super) enum Order {
     /// Make a seat. With the seat's end of its socket, and the files by which it enters its control groups.
     Seat,
     /// Make a nest and have a copy made in it. With the copy's supervision socket, its seat's socket, its log, its event
-    /// channel if the runtime has one and, if the nest is to have a device, a pipe whose end tells that it is there.
+    /// channel if the runtime has one, if the nest is to have a device, a pipe whose end tells that it is there, and the
+    /// seat's network namespace if it has one.
     Nest {
         /// The launcher's name for the copy.
         number: u64,
@@ -64,6 +67,8 @@ pub(super) enum Word {
     NotCaptured { reason: String },
     /// This nest has begun; the descriptor is its pid 1.
     Nest { number: u64, pid: i32 },
+    /// The descriptor is this nest's network namespace.
+    Network { number: u64 },
     /// A nest could not be made.
     NoNest { number: u64, step: String, reason: String },
     /// The template itself has ended: no more copies can be made.
@@ -119,8 +124,18 @@ pub(super) fn live(birth: &Birth<'_>, filters: Option<&Filters>) -> Result<(), F
     kept.extend(last_pid.iter().map(raw));
     process::close_all_except(&kept).step("close descriptors")?;
     let Started { runtime, zygote, control } = started;
-    let mut template =
-        Template { birth, proc, identity, runtime, zygote: Some(zygote), control, last_pid, captured: None };
+    let mut template = Template {
+        birth,
+        proc,
+        identity,
+        runtime,
+        zygote: Some(zygote),
+        control,
+        last_pid,
+        captured: None,
+        stacks: HashMap::new(),
+        free_stacks: Vec::new(),
+    };
     template.serve().step("serve as pid 1 of a template")
 }
 
@@ -137,6 +152,10 @@ struct Template<'a> {
     /// Sets the next process id of a pid namespace, where the kernel has that.
     last_pid: Option<OwnedFd>,
     captured: Option<capture::Captured>,
+    /// The stacks of the nests' first processes.
+    stacks: HashMap<Pid, Stack>,
+    /// Those whose processes have ended.
+    free_stacks: Vec<Stack>,
 }
 
 impl Template<'_> {
@@ -189,7 +208,7 @@ impl Template<'_> {
                 let _ = socket::send(&self.control, &Request::Seat.bytes(), &raw, MsgFlags::MSG_DONTWAIT);
             }
             Order::Nest { number } => {
-                let made = self.nest(descriptors);
+                let made = self.nest(number, descriptors);
                 match made {
                     Ok((pid, pidfd)) => {
                         self.say(&Word::Nest { number, pid: pid.as_raw() }, &[pidfd.as_raw_fd()]);
@@ -229,13 +248,17 @@ impl Template<'_> {
         }
     }
 
-    fn nest(&self, descriptors: &[OwnedFd]) -> Result<(Pid, OwnedFd), Failure> {
+    fn nest(&mut self, number: u64, descriptors: &[OwnedFd]) -> Result<(Pid, OwnedFd), Failure> {
+        let stack = self.free_stacks.pop().unwrap_or_else(Stack::new);
         let captured = self.captured.as_ref().ok_or(io::ErrorKind::NotFound).step("find the template")?;
-        nest::make(self.birth, captured, self.last_pid.as_ref(), descriptors)
+        let last_pid = self.last_pid.as_ref();
+        let (pid, pidfd, stack) = nest::make(self.birth, captured, last_pid, number, descriptors, stack)?;
+        self.stacks.insert(pid, stack);
+        Ok((pid, pidfd))
     }
 
     /// Reaps what has ended, and tells of it. Whether the runtime has ended, and with it this process's task.
-    fn reap(&self) -> bool {
+    fn reap(&mut self) -> bool {
         while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
             let Some(pid) = status.pid() else { break };
             let Some(ending) = ending(status) else { continue };
@@ -249,7 +272,9 @@ impl Template<'_> {
                 let _ = socket::send(self.birth.ends.supervision, &notice, &[], MsgFlags::empty());
                 return true;
             }
-            if self.captured.is_some() {
+            if let Some(stack) = self.stacks.remove(&pid) {
+                self.free_stacks.push(stack);
+            } else if self.captured.is_some() {
                 self.say(&Word::Ended { pid: pid.as_raw(), ending }, &[]);
             }
         }

@@ -1,22 +1,28 @@
 //! The nest of one copy: namespaces, mounts, a network and a pid 1 of its own.
 //!
-//! It is made ahead of the copy, and from the outside of the template's memory: its pid 1 is a fork of the template's
-//! pid 1, which has never run code of a function.
+//! A network namespace takes the kernel longer to make and to remove than all else of a nest together. It stays with the
+//! seat, and the seat's next copy gets it: another process of the same function, when all processes of the one before are
+//! gone, and with them their sockets. Nothing in it can be changed by a function, for none has the right to.
+//!
+//! A nest is made ahead of the copy, and from the outside of the template's memory: its pid 1 shares the memory of the
+//! template's pid 1, which has never run code of a function. It runs while that one waits, and then never again.
 
+use super::Word;
 use super::capture::Captured;
-use super::layout::Request;
+use super::layout::{NETWORK, Request};
 use super::start::{self, raw};
 use crate::control;
 use crate::launcher::init::{self, Birth, Sockets};
 use crate::launcher::landlock;
 use crate::launcher::sitter::{Failure, Step};
-use crate::sys::process::Parent;
+use crate::sys::process::Stack;
 use crate::sys::{process, socket};
 use model::NetworkPolicy;
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use nix::sys::uio::pwrite;
-use nix::unistd::{Pid, chdir, pause, read};
+use nix::unistd::{Pid, chdir, read};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,6 +35,8 @@ struct Ends<'a> {
     channel: Option<&'a OwnedFd>,
     /// Ends when the nest's device is there.
     device: Option<&'a OwnedFd>,
+    /// The network namespace of the seat's copy before this one.
+    network: Option<&'a OwnedFd>,
 }
 
 /// Makes a nest; its pid 1 then has the seat make the copy.
@@ -36,25 +44,25 @@ pub(super) fn make(
     birth: &Birth<'_>,
     captured: &Captured,
     last_pid: Option<&OwnedFd>,
+    number: u64,
     descriptors: &[OwnedFd],
-) -> Result<(Pid, OwnedFd), Failure> {
+    stack: Stack,
+) -> Result<(Pid, OwnedFd, Stack), Failure> {
     let mut rest = descriptors.iter();
     let mut next = || rest.next().ok_or(io::ErrorKind::InvalidData).step("read an order");
     let (supervision, seat, log) = (next()?, next()?, next()?);
     let channel = if birth.start.runtime_api { None } else { Some(next()?) };
     let device = if birth.start.network == NetworkPolicy::Internet { Some(next()?) } else { None };
-    let ends = Ends { supervision, seat, log, channel, device };
+    let network = rest.next();
+    let ends = Ends { supervision, seat, log, channel, device, network };
+    let new_network = if network.is_none() { libc::CLONE_NEWNET } else { 0 };
     let namespaces =
-        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNET;
-    process::clone_into(namespaces, Parent::This, || {
-        if let Err(failure) = settle(birth, captured, last_pid, &ends) {
+        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | new_network;
+    process::share_into(namespaces, stack, || {
+        if let Err(failure) = settle(birth, captured, last_pid, &ends, number) {
             let notice = control::encode(&failure.notice());
             let _ = socket::send(ends.supervision, &notice, &[], MsgFlags::empty());
             process::exit(1);
-        }
-        let _ = process::close_all_except(&[]);
-        loop {
-            pause();
         }
     })
     .step("create namespaces")
@@ -66,6 +74,7 @@ fn settle(
     captured: &Captured,
     last_pid: Option<&OwnedFd>,
     ends: &Ends<'_>,
+    number: u64,
 ) -> Result<(), Failure> {
     // The kernel reaps orphans then.
     process::ignore_signals(&[Signal::SIGCHLD]);
@@ -74,14 +83,19 @@ fn settle(
     if birth.proc {
         init::mount_masked_proc(nix::fcntl::AT_FDCWD)?;
     }
-    if let Some(device) = ends.device {
-        let _ = read(device, &mut [0]).step("wait for the device")?;
-    }
-    Sockets::open(birth.start)?.hand_over(ends.supervision)?;
-    let rules = birth.landlock.map(landlock::rules).transpose().step("write the rules of files")?;
-    let rules: Option<OwnedFd> = rules.map(Into::into);
+    let (sockets, new_network) = network(birth, ends)?;
+    sockets.hand_over(ends.supervision)?;
     let spaces =
         start::namespaces(&File::open("/proc").step("open /proc")?.into()).step("open the namespaces")?;
+    if new_network && ends.device.is_none() {
+        // For the next copy in this seat.
+        let word = control::encode(&Word::Network { number });
+        let network = raw(&spaces[NETWORK]);
+        socket::send(birth.ends.launcher, &word, &[network], MsgFlags::empty())
+            .step("report to the launcher")?;
+    }
+    let rules = birth.landlock.map(landlock::rules).transpose().step("write the rules of files")?;
+    let rules: Option<OwnedFd> = rules.map(Into::into);
     let last_pid = match last_pid {
         Some(last_pid) => {
             // The copy's own id differs from the template's, which it has noted: whoever compares them, as OpenSSL does,
@@ -99,4 +113,21 @@ fn settle(
     handed.extend(ends.channel.map(raw));
     let request = Request::Copy { rules: rules.is_some(), channel: ends.channel.is_some() };
     socket::send(ends.seat, &request.bytes(), &handed, MsgFlags::empty()).step("order the copy")
+}
+
+/// Enters the seat's network, or makes a new one; the sockets in it, and whether it is new.
+fn network(birth: &Birth<'_>, ends: &Ends<'_>) -> Result<(Sockets, bool), Failure> {
+    if let Some(network) = ends.network {
+        setns(network, CloneFlags::CLONE_NEWNET).step("enter the seat's network")?;
+        if let Ok(sockets) = Sockets::open(birth.start) {
+            return Ok((sockets, false));
+        }
+        // The server has not let go of the socket of the copy before.
+        unshare(CloneFlags::CLONE_NEWNET).step("make a network namespace")?;
+    }
+    crate::sys::network::raise("lo").step("raise the loopback device")?;
+    if let Some(device) = ends.device {
+        let _ = read(device, &mut [0]).step("wait for the device")?;
+    }
+    Ok((Sockets::open(birth.start)?, true))
 }
