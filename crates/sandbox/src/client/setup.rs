@@ -7,6 +7,7 @@ use crate::network::Outside;
 use crate::runtimes::Kind;
 use crate::sys::socket;
 use crate::{Error, Launcher};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::MsgFlags;
 use std::fs;
 use std::io;
@@ -33,9 +34,20 @@ pub(super) fn connect(launcher: Launcher, config: Config) -> Result<Sandbox, Err
     let answer = control::decode::<SetupAnswer>(&buffer[..length]);
     let answer = answer.ok_or_else(|| gone(io::ErrorKind::UnexpectedEof.into()))?;
     let features = answer.map_err(Error::Unsupported)?;
+    allow_files();
     let prepared = config.interpreters.iter().map(|_| Arc::new(OnceCell::new())).collect();
     let outside = Outside::new(&config.network);
     Ok(Sandbox { control: socket::watched(control)?, features, config, prepared, outside })
+}
+
+/// Each process takes several descriptors of the server, and the usual limit is 1,024: takes what the system allows.
+fn allow_files() {
+    if let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && now < most
+    {
+        // If it cannot be raised, fewer processes find room.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }
 
 /// A short name for the installation that keeps its data in `data_dir`, the same at every start.
