@@ -25,10 +25,23 @@ def whole_mib(pid):
     return sum(rollup(each)["Pss"] for each in descendants(pid)) / 1024
 
 
+def waits(pid, own):
+    """Whether a process is one that waits for an event: it runs another program than `own`, and is neither a template,
+    which is stopped for good, nor one of those that make copies in the template's memory."""
+    name, _, state = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(") ")
+    return name != "zygote" and not state.startswith("t") and os.path.realpath(f"/proc/{pid}/exe") != own
+
+
 def of_runtimes(pid):
-    """Those below `pid` that run another program than it does: how many, and the median of what each holds in MiB."""
+    """Those below `pid` that wait for an event: how many, and the median of what each holds in MiB."""
     own = os.path.realpath(f"/proc/{pid}/exe")
-    held = [rollup(each) for each in descendants(pid) if os.path.realpath(f"/proc/{each}/exe") != own]
+    held = []
+    for each in descendants(pid):
+        try:
+            if waits(each, own):
+                held.append(rollup(each))
+        except FileNotFoundError:
+            pass  # it has ended meanwhile
     if not held:
         return {"processes": 0}
     median = {name: statistics.median(each[name] for each in held) / 1024 for name in ("Rss", "Pss", "Private_Dirty")}
