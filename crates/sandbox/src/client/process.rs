@@ -258,6 +258,9 @@ impl Process {
         if answered && let Some(usage) = self.used() {
             // Its socket goes first: the next process in its place may want the address.
             self.served = None;
+            if let Some(link) = self.link.take() {
+                link.close().await;
+            }
             self.supervision.wish(Wish::Forget);
             self.drain();
             return Ok(usage);
