@@ -41,7 +41,7 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
     echo "==> clippy is missing: no lints (rustup component add clippy)"
 fi
-step 800 "cargo test" cargo test --workspace
+step 1100 "cargo test" cargo test --workspace
 step 800 "cargo build --release" cargo build --release
 step 120 "the example's unit tests" "$python" -m pytest -q --timeout 60 examples/image-recognition
 step 900 "tests against the program" "$python" -m pytest -q --durations 5 tests

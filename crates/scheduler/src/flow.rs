@@ -155,7 +155,12 @@ impl Flow {
         let ran = loop {
             tokio::select! {
                 ran = &mut run => break ran,
-                Some(line) = printed.recv() => journal.line(line),
+                Some(line) = printed.recv() => {
+                    journal.line(line);
+                    while let Ok(line) = printed.try_recv() {
+                        journal.line(line);
+                    }
+                }
                 () = journal.keep_writing() => {}
                 Ok(_) = &mut init_ended, if counted.starting => counted.started_cold(),
             }

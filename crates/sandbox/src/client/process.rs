@@ -167,12 +167,16 @@ impl Process {
         {
             return Poll::Ready(Ok(Input::Said(said)));
         }
-        while !self.mute {
+        if !self.mute {
             let mut chunk = [MaybeUninit::uninit(); CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
             match Pin::new(&mut self.printed).poll_read(cx, &mut chunk) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(())) if !chunk.filled().is_empty() => self.lines.print(chunk.filled()),
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) if !chunk.filled().is_empty() => {
+                    self.lines.print(chunk.filled());
+                    // Whoever takes the lines has a turn before there are more.
+                    cx.waker().wake_by_ref();
+                }
                 Poll::Ready(_) => self.mute = true,
             }
         }
@@ -254,6 +258,9 @@ impl Process {
         if answered && let Some(usage) = self.used() {
             // Its socket goes first: the next process in its place may want the address.
             self.served = None;
+            if let Some(link) = self.link.take() {
+                link.close().await;
+            }
             self.supervision.wish(Wish::Forget);
             self.drain();
             return Ok(usage);

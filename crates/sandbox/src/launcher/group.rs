@@ -1,6 +1,7 @@
 //! The control groups of one sandbox: made, limited, read at its end.
 
 use super::cgroup::Tree;
+use super::dials::{Dial, Dials};
 use super::limits::CpuShare;
 use crate::control::Usage;
 use std::fs::{self, File};
@@ -30,9 +31,6 @@ impl Controller {
         }
     }
 }
-
-/// The part of a job's memory that buffers of network sockets may take on top of it in version 1: one in so many.
-const BUFFERS: u64 = 4;
 
 /// The groups of one sandbox, one in each tree.
 #[derive(Clone, Debug)]
@@ -111,17 +109,22 @@ impl Group {
 
     /// Sets the limits of a job with `memory` bytes; `cap` also caps its processor time.
     pub(super) fn limit(&self, memory: u64, cap: bool) -> io::Result<()> {
+        self.dials(cap)?.set(memory)
+    }
+
+    /// Sets the limits that are the same for every job, and opens what sets the others.
+    pub(super) fn dials(&self, cap: bool) -> io::Result<Dials> {
+        let mut dials = Dials::default();
         if let Some(Tree { dir, version, .. }) = self.part(Controller::Memory) {
             if *version == 2 {
-                fs::write(dir.join("memory.max"), memory.to_string())?;
                 fs::write(dir.join("memory.oom.group"), "1")?;
                 let _ = fs::write(dir.join("memory.swap.max"), "0"); // absent without swap accounting
+                dials.open(dir.join("memory.max"), Dial::Memory)?;
             } else {
-                fs::write(dir.join("memory.limit_in_bytes"), memory.to_string())?;
-                let _ = fs::write(dir.join("memory.memsw.limit_in_bytes"), memory.to_string()); // likewise
+                dials.open(dir.join("memory.limit_in_bytes"), Dial::Memory)?;
+                dials.open_if_there(dir.join("memory.memsw.limit_in_bytes"), Dial::Memory); // likewise
                 // Version 1 counts buffers of network sockets apart, and not at all unless they have a limit.
-                let buffers = (memory / BUFFERS).to_string();
-                let _ = fs::write(dir.join("memory.kmem.tcp.limit_in_bytes"), buffers);
+                dials.open_if_there(dir.join("memory.kmem.tcp.limit_in_bytes"), Dial::Buffers);
             }
         }
         if let Some(Tree { dir, .. }) = self.part(Controller::Pids) {
@@ -129,21 +132,19 @@ impl Group {
             fs::write(dir.join("pids.max"), (model::limits::PROCESSES + 1).to_string())?;
         }
         if let Some(Tree { dir, version, .. }) = self.part(Controller::Cpu) {
-            let share = CpuShare::of(memory);
             if *version == 2 {
-                fs::write(dir.join("cpu.weight"), share.weight().to_string())?;
-                if cap {
-                    fs::write(dir.join("cpu.max"), format!("{} {}", share.quota_us(), share.period_us()))?;
-                }
+                dials.open(dir.join("cpu.weight"), Dial::Weight)?;
             } else {
-                fs::write(dir.join("cpu.shares"), share.shares().to_string())?;
-                if cap {
-                    fs::write(dir.join("cpu.cfs_period_us"), share.period_us().to_string())?;
-                    fs::write(dir.join("cpu.cfs_quota_us"), share.quota_us().to_string())?;
-                }
+                dials.open(dir.join("cpu.shares"), Dial::Shares)?;
+            }
+            if cap && *version == 2 {
+                dials.open(dir.join("cpu.max"), Dial::Most)?;
+            } else if cap {
+                fs::write(dir.join("cpu.cfs_period_us"), CpuShare::PERIOD_US.to_string())?;
+                dials.open(dir.join("cpu.cfs_quota_us"), Dial::Quota)?;
             }
         }
-        Ok(())
+        Ok(dials)
     }
 
     /// Lifts what holds these processes back: they are to end, and that takes time of the processor. Where there are

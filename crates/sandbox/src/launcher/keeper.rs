@@ -3,16 +3,19 @@
 use super::cgroup::Trees;
 use super::janitor::Janitor;
 use super::namespace::SLOTS;
+use super::network;
 use super::root;
-use super::sitter::{self, Ground};
+use super::sitter::{self, Failure, Ground, Step};
 use super::slot::{Part, Sitter, Slot, Template};
-use crate::control::{self, Notice, Order, Root, Wish};
+use crate::control::{self, Notice, Order, Root, Start, Wish};
 use crate::sys::{process, socket};
+use model::NetworkPolicy;
+use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::MsgFlags;
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, pipe2};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -72,6 +75,10 @@ pub(super) struct Keeper {
     /// The slots of templates, by the numbers that the server gave them.
     pub(super) templates: HashMap<u64, u64>,
     standby: VecDeque<u64>,
+    /// The root that the last job asked for: the next one is likely to.
+    likely_root: Option<usize>,
+    /// Processes that have done their part and are about to end.
+    leaving: Vec<Pid>,
     /// The last attempt to fork a sitter failed.
     starved: bool,
     free_uids: Vec<u32>,
@@ -99,6 +106,8 @@ impl Keeper {
             slots: HashMap::new(),
             templates: HashMap::new(),
             standby: VecDeque::new(),
+            likely_root: None,
+            leaving: Vec::new(),
             starved: false,
             free_uids: (0..SLOTS).rev().collect(),
             wanted_standby: wanted_standby.min(SLOTS as usize / 4),
@@ -112,21 +121,15 @@ impl Keeper {
         self.watch(control, Kind::Control, 0)?;
         let mut events = [EpollEvent::empty(); BATCH];
         loop {
-            // Sitters are made when there is nothing else to do, so that no event waits for one it does not need.
-            let patience = match self.standby.len() {
-                enough if enough >= self.wanted_standby => EpollTimeout::NONE,
-                _ if self.starved => EpollTimeout::from(250u8),
-                0 => EpollTimeout::ZERO,
-                // An event that has just begun needs the processors more.
-                _ => EpollTimeout::from(20u8),
-            };
-            let count = match self.epoll.wait(&mut events, patience) {
+            let count = match self.epoll.wait(&mut events, self.patience()) {
                 Err(nix::errno::Errno::EINTR) => continue,
                 other => other?,
             };
-            if count == 0 {
+            if count == 0 && self.standby.len() < self.wanted_standby {
                 self.prepare_one();
             }
+            let ends = |pid: &Pid| waitpid(*pid, Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive);
+            self.leaving.retain(|pid| !ends(pid));
             for event in &events[..count] {
                 match Kind::unpack(event.data()) {
                     (Kind::Control, _) => {
@@ -151,13 +154,25 @@ impl Keeper {
         }
     }
 
+    /// How long to wait before there is something to do without being asked.
+    fn patience(&self) -> EpollTimeout {
+        // Sandboxes are made when there is nothing else to do, so that no event waits for one it does not need.
+        match self.standby.len() {
+            enough if enough >= self.wanted_standby && self.leaving.is_empty() => EpollTimeout::NONE,
+            _ if self.starved && self.leaving.is_empty() => EpollTimeout::from(250u8),
+            0 if self.wanted_standby > 0 && !self.starved => EpollTimeout::ZERO,
+            // An event that has just begun needs the processors more.
+            _ => EpollTimeout::from(20u8),
+        }
+    }
+
     pub(super) fn watch(&self, fd: impl AsFd, kind: Kind, number: u64) -> io::Result<()> {
         Ok(self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, kind.pack(number)))?)
     }
 
-    /// Forks a sitter for an event to come. If the machine has no process to spare, events may still find one later.
+    /// Has a sandbox made for an event to come. If the machine has no process to spare, events may still find one later.
     fn prepare_one(&mut self) {
-        let seated = self.seat();
+        let seated = self.seat(self.likely_root);
         self.starved = seated.is_err();
         match seated {
             Ok(slot) => self.standby.push_back(slot),
@@ -176,9 +191,7 @@ impl Keeper {
             slot.supervision = None;
             slot.unwanted = true;
             slot.kill();
-            if let Part::Sitter(sitter) = &slot.part {
-                let _ = kill(sitter.pid, Signal::SIGKILL);
-            }
+            slot.kill_sitter();
         }
     }
 
@@ -188,22 +201,27 @@ impl Keeper {
         (self.counter, format!("{}{}", self.mine, self.counter))
     }
 
-    /// Forks a sitter into a new slot.
-    fn seat(&mut self) -> io::Result<u64> {
+    /// Forks a sitter into a new slot; it makes a sandbox, in this root if there is one.
+    fn seat(&mut self, root: Option<usize>) -> io::Result<u64> {
         let (orders, theirs) = socket::pair()?;
         let uid = self.free_uids.pop().ok_or_else(|| io::Error::other("too many sandboxes at one time"))?;
         let (number, name) = self.next_name();
         let group = self.trees.group(&name);
         let ground = &self.ground;
-        let pid = process::fork(|| sitter::sit(ground, &group, uid, &theirs))
+        let pid = process::fork(|| sitter::sit(ground, &group, uid, root, &theirs))
             .inspect_err(|_| self.free_uids.push(uid))?;
         self.watch(&orders, Kind::Sitter, number)?;
-        let slot = Slot::new(Part::Sitter(Sitter { pid, uid, template: None }), name, group, orders);
+        let slot = Slot::new(
+            Part::Sitter(Sitter { pid: Some(pid), root, uid, template: None }),
+            name,
+            group,
+            orders,
+        );
         self.slots.insert(number, slot);
         Ok(number)
     }
 
-    /// Takes one message off the control socket and gives the job to a sitter. False when the server is gone.
+    /// Takes one message off the control socket and gives the job to a sandbox. False when the server is gone.
     fn order(&mut self, control: &OwnedFd, buffer: &mut [u8]) -> io::Result<bool> {
         let (length, mut descriptors) = match socket::receive(control, buffer, MsgFlags::MSG_DONTWAIT) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
@@ -216,47 +234,102 @@ impl Keeper {
         if descriptors.is_empty() {
             return Ok(true);
         }
-        if let Err(error) = self.begin(&buffer[..length], &descriptors) {
-            let notice =
-                Notice::Failed { step: "give the job to a sitter".to_owned(), reason: error.to_string() };
-            let _ =
-                socket::send(descriptors.remove(0), &control::encode(&notice), &[], MsgFlags::MSG_DONTWAIT);
+        if let Err(failure) = self.begin(&buffer[..length], &descriptors) {
+            let notice = control::encode(&failure.notice());
+            let _ = socket::send(descriptors.remove(0), &notice, &[], MsgFlags::MSG_DONTWAIT);
         }
         Ok(true)
     }
 
-    fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
-        let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData)? {
+    fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> Result<(), Failure> {
+        const STEP: &str = "give the job to a sandbox";
+        let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData).step(STEP)? {
             Order::Start(start) => start,
-            Order::Clone { template } => return self.copy(template, descriptors),
+            Order::Clone { template } => return self.copy(template, descriptors).step("copy the template"),
         };
-        let (template, index) = (start.template, start.root);
+        let index = start.root;
+        self.build_root(index).step("build the root directory")?;
+        let code = root::package(&start.code_dir).step("open the package")?;
+        if let Some(log) = descriptors.get(1) {
+            // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
+            let _ = fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH);
+        }
+        self.likely_root = Some(index);
+        let suits = |number: &u64| self.slots.get(number).is_some_and(|slot| slot.root() == Some(index));
+        let best = self.standby.iter().position(suits).unwrap_or(0);
+        let number = match self.standby.remove(best) {
+            Some(slot) => slot,
+            None => self.seat(Some(index)).step("make a sandbox")?,
+        };
+        self.hand_over(number, message, descriptors, start, &code)
+            .inspect_err(|_| self.abandon(number))
+            .step(STEP)
+    }
+
+    /// Builds the root number `index` if that has not been done.
+    fn build_root(&mut self, index: usize) -> io::Result<()> {
         let root = self.roots.get(index).ok_or(io::ErrorKind::NotFound)?;
         if !self.built.contains(&index) {
             root::build(&self.ground.run_dir, index, root)?;
             self.built.insert(index);
         }
-        let number = match self.standby.pop_front() {
-            Some(slot) => slot,
-            None => self.seat()?,
-        };
-        if let Some(template) = template {
-            self.templates.insert(template, number);
-            if let Some(Slot { part: Part::Sitter(sitter), .. }) = self.slots.get_mut(&number) {
-                sitter.template = Some(Box::new(Template::new(template, start)));
-            }
-        }
-        self.hand_over(number, message, descriptors).inspect_err(|_| self.abandon(number))
+        Ok(())
     }
 
-    fn hand_over(&mut self, number: u64, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {
+    fn hand_over(
+        &mut self,
+        number: u64,
+        message: &[u8],
+        descriptors: &[OwnedFd],
+        start: Start,
+        code: &OwnedFd,
+    ) -> io::Result<()> {
         let slot = self.slots.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
-        let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let mut raw: Vec<_> = descriptors.iter().chain([code]).map(AsRawFd::as_raw_fd).collect();
+        let device =
+            (start.network == NetworkPolicy::Internet).then(|| pipe2(OFlag::O_CLOEXEC)).transpose()?;
+        let (wait, gate) = device.unzip();
+        raw.extend(wait.iter().map(AsRawFd::as_raw_fd));
+        let fitting = slot.root() == Some(start.root);
+        let root = (!fitting).then(|| root::copy(&self.ground.run_dir, start.root)).transpose()?;
+        raw.extend(root.iter().map(AsRawFd::as_raw_fd));
         let supervision = descriptors.first().ok_or(io::ErrorKind::NotFound)?.try_clone()?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Kind::Supervision.pack(number));
         self.epoll.add(&supervision, event)?;
         slot.supervision = Some(supervision);
-        socket::send(&slot.orders, message, &raw, MsgFlags::MSG_DONTWAIT)
+        slot.gate = gate;
+        if let (Some(template), Part::Sitter(sitter)) = (start.template, &mut slot.part) {
+            self.templates.insert(template, number);
+            sitter.template = Some(Box::new(Template::new(template, start)));
+        }
+        socket::send(&slot.orders, message, &raw, MsgFlags::MSG_DONTWAIT)?;
+        if slot.pid1.is_some() { self.begun(number) } else { Ok(()) }
+    }
+
+    /// A sandbox has both its pid 1 and a job.
+    fn begun(&mut self, number: u64) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(&number) else { return Ok(()) };
+        slot.give_gauges();
+        if let (Some((_, pidfd)), Some(gate), Some(supervision)) =
+            (&slot.pid1, slot.gate.take(), &slot.supervision)
+        {
+            // Whoever makes the device stays in that network namespace, so that it cannot be the launcher.
+            let maker = process::fork(|| {
+                let notice = match network::device(pidfd).step("make the network device") {
+                    Ok(device) => return tell(supervision, &Notice::Network, &[device.as_raw_fd()]),
+                    Err(failure) => failure.notice(),
+                };
+                tell(supervision, &notice, &[]);
+            });
+            drop(gate);
+            self.leaving.push(maker?);
+        }
+        let Some(slot) = self.slots.get_mut(&number) else { return Ok(()) };
+        if slot.template().is_some() {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, Kind::Template.pack(number));
+            self.epoll.add(&slot.orders, event)?;
+        }
+        Ok(())
     }
 
     /// A sitter has delivered pid 1, or has gone without.
@@ -279,15 +352,15 @@ impl Keeper {
         if slot.unwanted {
             slot.kill();
         }
-        slot.give_gauges();
+        if let Part::Sitter(sitter) = &mut slot.part {
+            self.leaving.extend(sitter.pid.take());
+        }
         // The socket stays open: pid 1 looks at it to see whether the launcher lives.
         let _ = self.epoll.delete(&slot.orders);
-        let is_template = slot.template().is_some();
+        let begun = slot.supervision.is_some();
         let Some(slot) = self.slots.get(&number) else { return Ok(()) };
-        if is_template {
-            self.watch(&slot.orders, Kind::Template, number)?;
-        }
-        self.watch_first(slot, number)
+        self.watch_first(slot, number)?;
+        if begun { self.begun(number) } else { Ok(()) }
     }
 
     /// Watches for the end of pid 1, and for memory that runs out.
@@ -355,7 +428,9 @@ impl Keeper {
         self.clear_template(&mut slot);
         let Part::Sitter(sitter) = slot.part else { return };
         drop(slot.orders);
-        let _ = waitpid(sitter.pid, None);
+        if let Some(pid) = sitter.pid {
+            let _ = waitpid(pid, None);
+        }
         self.free_uids.push(sitter.uid);
         self.janitor.remove(&slot.name);
     }
@@ -364,16 +439,19 @@ impl Keeper {
     fn end_all(&mut self) {
         for slot in self.slots.values() {
             slot.kill();
-            if let Part::Sitter(sitter) = &slot.part {
-                let _ = kill(sitter.pid, Signal::SIGKILL);
-            }
+            slot.kill_sitter();
         }
         for slot in self.slots.values() {
             // Copies end with their templates.
             let Part::Sitter(sitter) = &slot.part else { continue };
-            for pid in slot.pid1.iter().map(|(pid, _)| *pid).chain([sitter.pid]) {
+            for pid in slot.pid1.iter().map(|(pid, _)| *pid).chain(sitter.pid) {
                 let _ = waitpid(pid, None);
             }
         }
     }
+}
+
+/// Tells the server something.
+fn tell(supervision: &OwnedFd, notice: &Notice, descriptors: &[i32]) {
+    let _ = socket::send(supervision, &control::encode(notice), descriptors, MsgFlags::empty());
 }

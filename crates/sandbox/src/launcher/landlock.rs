@@ -17,13 +17,8 @@ pub(super) fn version() -> Option<u32> {
     landlock::version().ok()
 }
 
-/// Puts this process and all that come from it under the rules. The root must be the sandbox's own by now: rules hold
-/// for directories, not for names. They take some 30 us, so that they are written for each event.
-pub(super) fn restrict(version: u32) -> io::Result<()> {
-    rules(version)?.apply()
-}
-
-/// The rules, for whoever is to be put under them.
+/// The rules, for whoever is to be put under them. The root must be the sandbox's own by now: rules hold for directories,
+/// not for names.
 pub(super) fn rules(version: u32) -> io::Result<Rules> {
     let rules = Rules::new(version)?;
     rules.allow(c"/", EXECUTE | READ_FILE | READ_DIR)?;

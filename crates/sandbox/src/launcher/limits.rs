@@ -12,6 +12,9 @@ const MB_PER_CPU: u64 = 1_769;
 pub(super) struct CpuShare(u64);
 
 impl CpuShare {
+    /// The period over which a cap is counted, in microseconds: short, so that a capped start stalls briefly.
+    pub(super) const PERIOD_US: u64 = 20_000;
+
     /// The share of a function with `memory` bytes.
     pub(super) fn of(memory: u64) -> CpuShare {
         CpuShare((memory >> 20) * 1_000 / MB_PER_CPU)
@@ -27,49 +30,37 @@ impl CpuShare {
         (self.0 / 10).clamp(1, 10_000)
     }
 
-    /// The period over which a cap is counted, in microseconds: short, so that a capped start stalls briefly.
-    pub(super) fn period_us(self) -> u64 {
-        20_000
-    }
-
     /// The processor time in each period, in microseconds; at least a twentieth of a processor.
     pub(super) fn quota_us(self) -> u64 {
-        (self.0 * self.period_us() / 1_000).max(1_000)
+        (self.0 * CpuShare::PERIOD_US / 1_000).max(1_000)
     }
 }
 
-/// Which limits no control group enforces, and each process must carry itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fallback {
-    /// Bytes of private memory of one process.
-    pub(super) memory: Option<u64>,
-    /// Whether the number of processes of this uid, which the kernel counts in each user namespace, is limited.
-    pub(super) processes: bool,
-}
-
-/// Sets the resource limits of this process and all that come from it. `storage` bounds the size of a file.
-pub(super) fn restrict_process(storage: u64, fallback: Fallback) -> io::Result<()> {
-    // Only root may raise a limit that somebody has set on the server.
-    let set = |resource, value| {
-        let (_, most) = getrlimit(resource)?;
-        setrlimit(resource, most.min(value), most.min(value))
-    };
-    set(Resource::RLIMIT_NOFILE, model::limits::OPEN_FILES)?;
-    set(Resource::RLIMIT_CORE, 0)?;
-    set(Resource::RLIMIT_FSIZE, storage)?;
-    set(Resource::RLIMIT_MEMLOCK, 64 * 1024)?;
-    set(Resource::RLIMIT_MSGQUEUE, 0)?;
+/// Sets the resource limits that are the same for every job, of this process and all that come from it. The number of
+/// processes of this uid, which the kernel counts in each user namespace, is limited where no control group does it.
+pub(super) fn restrict_process(processes: bool) -> io::Result<()> {
+    lower(Resource::RLIMIT_NOFILE, model::limits::OPEN_FILES)?;
+    lower(Resource::RLIMIT_CORE, 0)?;
+    lower(Resource::RLIMIT_MEMLOCK, 64 * 1024)?;
+    lower(Resource::RLIMIT_MSGQUEUE, 0)?;
     // Whatever the server may do, a function does not run before others.
-    set(Resource::RLIMIT_RTPRIO, 0)?;
-    set(Resource::RLIMIT_NICE, 0)?;
-    if let Some(memory) = fallback.memory {
-        // What a process has written to, not what it has reserved: Node.js and Java reserve many times what they use.
-        set(Resource::RLIMIT_DATA, memory)?;
-    }
-    if fallback.processes {
-        set(Resource::RLIMIT_NPROC, model::limits::PROCESSES)?;
-    }
-    Ok(())
+    lower(Resource::RLIMIT_RTPRIO, 0)?;
+    lower(Resource::RLIMIT_NICE, 0)?;
+    if processes { lower(Resource::RLIMIT_NPROC, model::limits::PROCESSES) } else { Ok(()) }
+}
+
+/// Sets those that are the job's own: the size of a file and, where no control group limits memory, the private memory
+/// of one process.
+pub(super) fn restrict_job(storage: u64, memory: Option<u64>) -> io::Result<()> {
+    lower(Resource::RLIMIT_FSIZE, storage)?;
+    // What a process has written to, not what it has reserved: Node.js and Java reserve many times what they use.
+    memory.map_or(Ok(()), |memory| lower(Resource::RLIMIT_DATA, memory))
+}
+
+/// Only root may raise a limit that somebody has set on the server.
+fn lower(resource: Resource, value: u64) -> io::Result<()> {
+    let (_, most) = getrlimit(resource)?;
+    Ok(setrlimit(resource, most.min(value), most.min(value))?)
 }
 
 #[cfg(test)]

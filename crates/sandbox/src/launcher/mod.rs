@@ -6,21 +6,26 @@
 
 mod cgroup;
 mod copies;
+mod dials;
 mod group;
 mod init;
 mod janitor;
+mod job;
 mod keeper;
 mod landlock;
 mod limits;
 mod namespace;
 mod network;
 mod observe;
+mod place;
 mod probe;
 mod root;
 mod seccomp;
 mod serve;
+mod shell;
 mod sitter;
 mod slot;
+mod sockets;
 mod template;
 
 use crate::Error;

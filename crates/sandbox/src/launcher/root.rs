@@ -13,6 +13,7 @@ use nix::fcntl::AT_FDCWD;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -53,13 +54,25 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 const EMPTY: [&str; 9] = ["etc", "dev/shm", "home", "opt", "proc", "run", "tmp", "var/task", "var/tmp"];
 
 /// Where the root number `index` is mounted.
-pub(super) fn path(run_dir: &Path, index: usize) -> PathBuf {
+fn path(run_dir: &Path, index: usize) -> PathBuf {
     run_dir.join(format!("root-{index}"))
 }
 
 /// A path as the kernel wants it.
-pub(super) fn c_path(path: &Path) -> io::Result<CString> {
+fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// A copy of the root number `index`, as a mount.
+pub(super) fn copy(run_dir: &Path, index: usize) -> io::Result<OwnedFd> {
+    mounts::copy(&c_path(&path(run_dir, index))?, true)
+}
+
+/// A package, as a mount, read-only.
+pub(super) fn package(dir: &Path) -> io::Result<OwnedFd> {
+    let mount = mounts::copy(&c_path(dir)?, false)?;
+    mounts::restrict(&mount, READ_ONLY | NO_SUID | NO_DEV, false)?;
+    Ok(mount)
 }
 
 /// Builds the root number `index` in the launcher's mount namespace.

@@ -4,7 +4,7 @@ use super::group::Group;
 use super::observe;
 use crate::control::{self, Ending, Notice, Start, Usage};
 use crate::sys::{process, socket};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::MsgFlags;
 use nix::unistd::Pid;
 use std::collections::{HashSet, VecDeque};
@@ -20,10 +20,13 @@ pub(super) enum Part {
     Copy(Copy),
 }
 
-/// A process that becomes the parent of a sandbox.
+/// A process that makes a sandbox.
 #[derive(Debug)]
 pub(super) struct Sitter {
-    pub(super) pid: Pid,
+    /// None once it has done so: it then ends.
+    pub(super) pid: Option<Pid>,
+    /// The root in which the sandbox is made.
+    pub(super) root: Option<usize>,
     /// Which of the host uids its sandbox has.
     pub(super) uid: u32,
     /// It may become a template, or is one.
@@ -79,7 +82,7 @@ pub(super) struct Slot {
     /// The name of its control groups.
     pub(super) name: String,
     pub(super) group: Group,
-    /// Leads to its sitter, then to the pid 1 of a template; of a copy, to its seat.
+    /// Leads to its sitter and its pid 1; of a copy, to its seat.
     pub(super) orders: OwnedFd,
     /// The job it has, if any.
     pub(super) supervision: Option<OwnedFd>,
@@ -94,7 +97,7 @@ pub(super) struct Slot {
     pub(super) accounted: bool,
     /// What held its processes back was lifted, so that they end sooner.
     pub(super) hastened: bool,
-    /// Closed when the device of a copy's nest is there.
+    /// Closed when its network device is there, if it is to have one.
     pub(super) gate: Option<OwnedFd>,
 }
 
@@ -161,6 +164,14 @@ impl Slot {
         self.account(usage);
     }
 
+    /// The root in which it was made.
+    pub(super) fn root(&self) -> Option<usize> {
+        match &self.part {
+            Part::Sitter(sitter) => sitter.root,
+            Part::Copy(_) => None,
+        }
+    }
+
     /// The template that it is or may become.
     pub(super) fn template(&mut self) -> Option<&mut Template> {
         match &mut self.part {
@@ -173,6 +184,13 @@ impl Slot {
     pub(super) fn kill(&self) {
         if let Some((_, pidfd)) = &self.pid1 {
             let _ = process::signal(pidfd, Signal::SIGKILL);
+        }
+    }
+
+    /// Kills its sitter, if that has not done its part.
+    pub(super) fn kill_sitter(&self) {
+        if let Part::Sitter(Sitter { pid: Some(pid), .. }) = &self.part {
+            let _ = kill(*pid, Signal::SIGKILL);
         }
     }
 

@@ -105,14 +105,27 @@ fn is_own(address: Ipv4Addr) -> bool {
 #[derive(Debug)]
 pub(crate) struct Link {
     /// Its end ends the task that serves.
-    _stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<()>,
+    /// Ends with that task.
+    stopped: oneshot::Receiver<()>,
 }
 
 impl Link {
     /// Serves the sandbox at the other end of `device`.
     pub(crate) fn serve(device: OwnedFd, outside: Arc<Outside>) -> io::Result<Link> {
-        let (stop, stopped) = oneshot::channel();
-        tokio::spawn(stack::Stack::new(device, outside, stopped)?.run());
-        Ok(Link { _stop: stop })
+        let (stop, stopping) = oneshot::channel();
+        let (ended, stopped) = oneshot::channel();
+        let stack = stack::Stack::new(device, outside, stopping)?;
+        tokio::spawn(async move {
+            stack.run().await;
+            drop(ended);
+        });
+        Ok(Link { stop, stopped })
+    }
+
+    /// Takes the packets that the sandbox has sent by now; whoever ends the sandbox first loses them.
+    pub(crate) async fn close(self) {
+        drop(self.stop);
+        let _ = self.stopped.await; // nothing is ever sent; it ends
     }
 }

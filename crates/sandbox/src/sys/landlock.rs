@@ -83,7 +83,7 @@ impl Rules {
     }
 
     /// Puts this process and all that come from it under the rules, for good.
-    pub(crate) fn apply(self) -> io::Result<()> {
+    pub(crate) fn apply(&self) -> io::Result<()> {
         let flags = restrict_flags(self.version);
         // SAFETY: works on a descriptor that we hold.
         check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, self.fd.as_raw_fd(), flags) })?;

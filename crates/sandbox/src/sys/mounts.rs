@@ -14,6 +14,10 @@ pub(crate) const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
 pub(crate) const NO_DEV: u64 = libc::MOUNT_ATTR_NODEV;
 pub(crate) const NO_EXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 
+/// Flags of `fspick`: close the descriptor on `execve`; it is a descriptor that says which file system is meant.
+const FSPICK_CLOEXEC: libc::c_uint = 1;
+const FSPICK_EMPTY_PATH: libc::c_uint = 1 << 3;
+
 /// A new file system of type `kind`, not attached anywhere. Options with an empty value are flags.
 pub(crate) fn filesystem(kind: &CStr, options: &[(&CStr, &CStr)], attributes: u64) -> io::Result<OwnedFd> {
     // SAFETY: `kind` is a C string that outlives the call.
@@ -35,6 +39,18 @@ fn configure(
     // SAFETY: both pointers are null or C strings of the caller that outlive the call.
     check(unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, 0) })?;
     Ok(())
+}
+
+/// Changes options of a file system that is there.
+pub(crate) fn reconfigure(mount: impl AsFd, options: &[(&CStr, &CStr)]) -> io::Result<()> {
+    let flags = FSPICK_CLOEXEC | FSPICK_EMPTY_PATH;
+    // SAFETY: the path is an empty C string; the rest are plain numbers.
+    let picked = unsafe { libc::syscall(libc::SYS_fspick, mount.as_fd().as_raw_fd(), c"".as_ptr(), flags) };
+    let context = owned(picked)?;
+    for (key, value) in options {
+        configure(&context, libc::FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr())?;
+    }
+    configure(&context, libc::FSCONFIG_CMD_RECONFIGURE, ptr::null(), ptr::null())
 }
 
 /// A copy of the mount at `path`, not attached anywhere; `recursive` takes the mounts below along.

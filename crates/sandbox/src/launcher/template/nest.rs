@@ -12,9 +12,11 @@ use super::capture::Captured;
 use super::layout::{NETWORK, Request};
 use super::start::{self, raw};
 use crate::control;
-use crate::launcher::init::{self, Birth, Sockets};
+use crate::launcher::init::Birth;
 use crate::launcher::landlock;
+use crate::launcher::place;
 use crate::launcher::sitter::{Failure, Step};
+use crate::launcher::sockets::Sockets;
 use crate::sys::process::Stack;
 use crate::sys::{process, socket};
 use model::NetworkPolicy;
@@ -79,9 +81,9 @@ fn settle(
     // The kernel reaps orphans then.
     process::ignore_signals(&[Signal::SIGCHLD]);
     chdir("/").step("enter the root")?;
-    init::mount_storage(birth.start, nix::fcntl::AT_FDCWD)?;
+    place::mount_storage(birth.start, nix::fcntl::AT_FDCWD)?;
     if birth.proc {
-        init::mount_masked_proc(nix::fcntl::AT_FDCWD)?;
+        place::mount_masked_proc(nix::fcntl::AT_FDCWD)?;
     }
     let (sockets, new_network) = network(birth, ends)?;
     sockets.hand_over(ends.supervision)?;
