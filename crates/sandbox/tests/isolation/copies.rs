@@ -59,7 +59,11 @@ async fn a_copy_has_no_rights_and_nothing_of_what_made_it() {
     ];
     expect(&node, &kept).await;
     if node.sandbox.features().seccomp {
-        expect(&node, &[("[l.split()[1] for l in open('/proc/self/status') if l.startswith('Seccomp:')]", "['2']")]).await;
+        expect(
+            &node,
+            &[("[l.split()[1] for l in open('/proc/self/status') if l.startswith('Seccomp:')]", "['2']")],
+        )
+        .await;
     }
 }
 
@@ -205,9 +209,21 @@ async fn a_copy_that_ends_badly_ends_alone() {
     let (_code, job) = attempts(&node, |spec| (spec.timeout_s, spec.memory_mb) = (20, 128));
     let failures = [
         ("x = bytearray(1 << 30)", Exit::OutOfMemory, "signal: killed"),
-        ("m = mmap.mmap(-1, 1 << 30)\nfor i in range(1 << 10): m[i << 20:(i + 1) << 20] = bytes(1 << 20)", Exit::OutOfMemory, "signal: killed"),
-        ("for n in range(64):\n    if os.fork() == 0:\n        x = bytearray(16 << 20); time.sleep(100)\ntime.sleep(100)", Exit::OutOfMemory, "signal: killed"),
-        ("f = open('/dev/shm/hog', 'wb')\nfor _ in range(1 << 10): f.write(bytes(1 << 20))", Exit::OutOfMemory, "signal: killed"),
+        (
+            "m = mmap.mmap(-1, 1 << 30)\nfor i in range(1 << 10): m[i << 20:(i + 1) << 20] = bytes(1 << 20)",
+            Exit::OutOfMemory,
+            "signal: killed",
+        ),
+        (
+            "for n in range(64):\n    if os.fork() == 0:\n        x = bytearray(16 << 20); time.sleep(100)\ntime.sleep(100)",
+            Exit::OutOfMemory,
+            "signal: killed",
+        ),
+        (
+            "f = open('/dev/shm/hog', 'wb')\nfor _ in range(1 << 10): f.write(bytes(1 << 20))",
+            Exit::OutOfMemory,
+            "signal: killed",
+        ),
         ("os._exit(0)", Exit::Died, "without providing a reason"),
         ("os._exit(3)", Exit::Died, "exit status 3"),
         ("os.kill(os.getpid(), 9)", Exit::Died, "signal: killed"),
@@ -216,7 +232,11 @@ async fn a_copy_that_ends_badly_ends_alone() {
         ("os.kill(os.getpid(), signal.SIGFPE)", Exit::Died, "signal: floating point exception"),
         ("os.kill(os.getpid(), 31)", Exit::Died, "signal: bad system call"),
         ("os.kill(os.getpid(), 15)", Exit::Died, "signal: terminated"),
-        ("os.fork() or time.sleep(100)\nos.kill(-1, 9); os.kill(os.getpid(), 9)", Exit::Died, "signal: killed"),
+        (
+            "os.fork() or time.sleep(100)\nos.kill(-1, 9); os.kill(os.getpid(), 9)",
+            Exit::Died,
+            "signal: killed",
+        ),
         ("if os.fork() == 0: os.kill(os.getppid(), 9)\ntime.sleep(100)", Exit::Died, "signal: killed"),
         ("os.execv('/bin/true', ['true'])", Exit::Died, "without providing a reason"),
         ("os.execv('/bin/false', ['false'])", Exit::Died, "exit status 1"),
@@ -275,7 +295,8 @@ async fn copies_are_given_up_at_any_moment_and_nothing_is_left() {
 async fn when_the_server_goes_templates_and_copies_go() {
     let Some(node) = Node::of_copies().await else { return };
     let (_code, job) = attempts(&node, |_| {});
-    let waiting = [node.copy(&job.function, no_platform()).await, node.copy(&job.function, no_platform()).await];
+    let waiting =
+        [node.copy(&job.function, no_platform()).await, node.copy(&job.function, no_platform()).await];
     let run = one(&node, &job, "time.sleep(1000)");
     assert!(tokio::time::timeout(Duration::from_millis(300), run).await.is_err());
     let (groups, launcher) = (node.groups(), node.launcher);
@@ -292,7 +313,8 @@ async fn when_the_server_goes_templates_and_copies_go() {
 async fn when_the_launcher_is_killed_templates_and_copies_go() {
     let Some(node) = Node::of_copies().await else { return };
     let (_code, job) = attempts(&node, |_| {});
-    let waiting = [node.copy(&job.function, no_platform()).await, node.copy(&job.function, no_platform()).await];
+    let waiting =
+        [node.copy(&job.function, no_platform()).await, node.copy(&job.function, no_platform()).await];
     let (groups, launcher) = (node.groups(), node.launcher);
     let below = descendants(launcher);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(launcher), nix::sys::signal::Signal::SIGKILL).unwrap();
@@ -309,7 +331,10 @@ async fn copies_outlive_their_template() {
     let Some(node) = Node::of_copies().await else { return };
     let (_code, job) = attempts(&node, |spec| spec.timeout_s = 20);
     let template = node.template(&job.function).await.expect("it can be captured");
-    let copies = [node.copy_of(&template.original(), no_platform()).await, node.copy_of(&template.original(), no_platform()).await];
+    let copies = [
+        node.copy_of(&template.original(), no_platform()).await,
+        node.copy_of(&template.original(), no_platform()).await,
+    ];
     drop(template);
     for copy in copies {
         let event = "[\"os.getpid() > 1\", \"in_child(os.getppid) == str(os.getpid())\"]";

@@ -2,10 +2,12 @@
 
 use crate::census::Census;
 use bytes::Bytes;
-use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, StartKind, SystemClock};
+use model::{
+    Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, StartKind, SystemClock,
+};
 use sandbox::{
-    Captured, Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Original, Platform,
-    Prepared, Report, Sandbox, Template, interpreters,
+    Captured, Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Original,
+    Platform, Prepared, Report, Sandbox, Template, interpreters,
 };
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -128,8 +130,7 @@ impl Node {
         if self.templates.is_none() {
             return self.unpack(files);
         }
-        let unpacked = self.codes.lock().unwrap().entry(format!("{files:?}")).or_insert_with(|| self.unpack(files)).clone();
-        unpacked
+        self.codes.lock().unwrap().entry(format!("{files:?}")).or_insert_with(|| self.unpack(files)).clone()
     }
 
     fn unpack(&self, files: &[(&str, &str)]) -> Code {
@@ -186,7 +187,10 @@ impl Node {
     }
 
     /// A template of a function, or why there is none, and the process that was started for it.
-    pub(crate) async fn template(&self, function: &Function) -> Result<Box<Template>, (String, Option<Box<Prepared>>)> {
+    pub(crate) async fn template(
+        &self,
+        function: &Function,
+    ) -> Result<Box<Template>, (String, Option<Box<Prepared>>)> {
         let made = tokio::time::timeout(DEADLINE, self.sandbox.template(function, no_platform())).await;
         match made.expect("made in time").expect("the platform is at no fault") {
             Captured::Template(template) => Ok(template),
@@ -214,7 +218,8 @@ impl Node {
     /// A copy that waits for its event.
     pub(crate) async fn copy_of(&self, original: &Original, platform: Platform) -> Prepared {
         let copied = tokio::time::timeout(DEADLINE, self.sandbox.clone_of(original, platform)).await;
-        let copy = copied.expect("copied in time").expect("the template is there").expect("a copy that is ready");
+        let copy =
+            copied.expect("copied in time").expect("the template is there").expect("a copy that is ready");
         assert_eq!(copy.kind(), StartKind::Clone);
         copy
     }

@@ -80,7 +80,10 @@ async fn try_each(node: &Node, policy: NetworkPolicy, lines: &[&str]) -> Vec<Str
 }
 
 /// A server of this test on `address` that handles each connection in a thread.
-pub(crate) fn serve(address: impl Into<IpAddr>, handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+pub(crate) fn serve(
+    address: impl Into<IpAddr>,
+    handle: impl Fn(TcpStream) + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind((address.into(), 0)).unwrap();
     let bound = listener.local_addr().unwrap();
     let handle = Arc::new(handle);

@@ -18,7 +18,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("kept = socket.socket(socket.AF_UNIX); kept.bind('\\0x'); kept.listen()", "listens at a local socket"),
     ("kept = socket.socketpair(); kept[0].send(b'x')", "has not read what was sent"),
     ("kept = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); kept[0].close()", "socket"),
-    ("server = socket.create_server(('127.0.0.1', 5555)); kept = [socket.create_connection(('127.0.0.1', 5555)), server.accept()]; server.close()", "has a connection to 127.0.0.1:"),
+    (
+        "server = socket.create_server(('127.0.0.1', 5555)); kept = [socket.create_connection(('127.0.0.1', 5555)), server.accept()]; server.close()",
+        "has a connection to 127.0.0.1:",
+    ),
     ("kept = open('/tmp/kept', 'w')", "/tmp/kept"),
     ("kept = open('/tmp/kept', 'w'); os.unlink('/tmp/kept')", "not there any more"),
     ("open('/tmp/kept', 'w').close()", "left files in /tmp: /tmp/kept"),
@@ -32,34 +35,57 @@ const REFUSED: &[(&str, &str)] = &[
     ("os.fork() or os.setsid() or os.fork() or time.sleep(100); os.wait if False else 0", "child process"),
     ("kept = mmap.mmap(-1, 4096)", "copies would share"),
     ("kept = mmap.mmap(-1, 4096, prot=mmap.PROT_READ)", "copies would share"),
-    ("fd = os.memfd_create('x'); os.ftruncate(fd, 4096); kept = mmap.mmap(fd, 4096); os.close(fd)", "copies would share"),
+    (
+        "fd = os.memfd_create('x'); os.ftruncate(fd, 4096); kept = mmap.mmap(fd, 4096); os.close(fd)",
+        "copies would share",
+    ),
     ("kept = os.memfd_create('x')", "memfd:x"),
-    ("libc.shmat.restype = ctypes.c_void_p; libc.shmat(libc.shmget(7, 4096, 0o1777), None, 0)", "copies would share"),
+    (
+        "libc.shmat.restype = ctypes.c_void_p; libc.shmat(libc.shmget(7, 4096, 0o1777), None, 0)",
+        "copies would share",
+    ),
     ("signal.alarm(1000)", "alarm"),
     ("signal.setitimer(signal.ITIMER_REAL, 1000)", "alarm"),
     ("signal.setitimer(signal.ITIMER_VIRTUAL, 1000)", "alarm"),
     ("signal.setitimer(signal.ITIMER_PROF, 1000, 1)", "alarm"),
     ("libc.timer_create(1, None, ctypes.byref(ctypes.c_void_p()))", "timer_create"),
-    ("kept = libc.timerfd_create(1, 0); libc.timerfd_settime(kept, 0, struct.pack('4q', 0, 0, 1000, 0), None)", "timerfd"),
+    (
+        "kept = libc.timerfd_create(1, 0); libc.timerfd_settime(kept, 0, struct.pack('4q', 0, 0, 1000, 0), None)",
+        "timerfd",
+    ),
     ("libc.signalfd(-1, bytes(128), 0)", "cannot be copied (anon_inode:[signalfd])"),
     ("libc.inotify_init()", "inotify"),
     ("os.pidfd_open(os.getpid())", "cannot be copied"),
     ("signal.pthread_sigmask(signal.SIG_BLOCK, [10]); os.kill(os.getpid(), 10)", "a signal is on its way"),
-    ("signal.pthread_sigmask(signal.SIG_BLOCK, [10]); signal.pthread_kill(threading.get_ident(), 10)", "a signal is on its way"),
+    (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [10]); signal.pthread_kill(threading.get_ident(), 10)",
+        "a signal is on its way",
+    ),
     ("kept = open('/var/task/app.py'); fcntl.flock(kept, fcntl.LOCK_SH)", "holds a lock on /var/task/app.py"),
     ("kept = os.pipe(); os.close(kept[0])", "one end of a pipe"),
     ("kept = os.pipe(); os.close(kept[1])", "one end of a pipe"),
     ("kept = os.pipe(); os.write(kept[1], bytes(10_000))", "more waits in a pipe"),
     ("kept = [os.dup(0) for _ in range(600)]", "512 descriptors"),
     ("os.dup2(0, 1000)", "from 960 on"),
-    ("kept = select.epoll(); inner = os.dup(0); p = os.pipe(); kept.register(p[0]); q = os.dup(p[0]); os.close(p[0])", "that it has closed (epoll)"),
-    ("def block():\n    threading.Event().wait()\nkept = [threading.Thread(target=block, daemon=True) for _ in range(600)]\nfor one in kept: one.start()", "512 threads"),
-    ("if not os.environ.get('AGAIN'): os.environ['AGAIN'] = '1'; os.set_inheritable(3, True); os.execv(sys.executable, sys.orig_argv)", "replaced its program"),
+    (
+        "kept = select.epoll(); inner = os.dup(0); p = os.pipe(); kept.register(p[0]); q = os.dup(p[0]); os.close(p[0])",
+        "that it has closed (epoll)",
+    ),
+    (
+        "def block():\n    threading.Event().wait()\nkept = [threading.Thread(target=block, daemon=True) for _ in range(600)]\nfor one in kept: one.start()",
+        "512 threads",
+    ),
+    (
+        "if not os.environ.get('AGAIN'): os.environ['AGAIN'] = '1'; os.set_inheritable(3, True); os.execv(sys.executable, sys.orig_argv)",
+        "replaced its program",
+    ),
 ];
 
 fn source(what: &str) -> String {
     let modules = "ctypes, fcntl, mmap, os, select, signal, socket, struct, subprocess, sys, threading, time";
-    format!("import {modules}\nlibc = ctypes.CDLL(None)\n{what}\ndef handler(event, context):\n    return [event, os.getpid() > 1]\n")
+    format!(
+        "import {modules}\nlibc = ctypes.CDLL(None)\n{what}\ndef handler(event, context):\n    return [event, os.getpid() > 1]\n"
+    )
 }
 
 /// The reason for which there is no template; the process that was started for it has served one event.

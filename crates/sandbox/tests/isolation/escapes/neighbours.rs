@@ -3,9 +3,7 @@
 use super::attack;
 use crate::fixture::Node;
 
-attempts![
-    two_functions_share_nothing,
-];
+attempts![two_functions_share_nothing,];
 
 /// Leaves something in every place that two processes of one machine could share, and waits.
 const PUTS: &str = r#"
