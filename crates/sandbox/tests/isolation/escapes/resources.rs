@@ -62,7 +62,8 @@ async fn memory_is_limited_wherever_it_is_taken(node: Node) {
             assert!(ran.error().error_message.ends_with("Error: Runtime exited with error: signal: killed"));
             assert_eq!(ran.report.exit, Exit::OutOfMemory, "{name}");
             let peak = ran.report.metering.peak_memory_mb();
-            assert!((64..=MOST).contains(&peak), "{name}: {peak} MB");
+            // Some charges the kernel cannot refuse, for instance of processes that are being ended: a few pages each.
+            assert!((64..=MOST + 1).contains(&peak), "{name}: {peak} MB");
         }
     }
 }
