@@ -5,6 +5,7 @@ import re
 
 import pytest
 from conftest import make_function, refused
+from mayfly_process import wait_for
 
 # One Python at the most, so that other versions are missing.
 LEAN = {"PATH": "/usr/bin:/bin"}
@@ -36,7 +37,9 @@ def test_a_missing_version_runs_on_the_nearest_and_says_so(lean):
     assert state["State"] == "Active" and re.fullmatch(warning, state["StateReason"])
     answer = functions.invoke(FunctionName="other", LogType="Tail")
     assert json.load(answer["Payload"]) == [3, minor]
-    assert re.search(rf"\[WARNING\] {warning}", server.mayfly("logs", "other", "--endpoint", server.url))
+    # An answer does not wait for its log to be on disk.
+    log = lambda: server.mayfly("logs", "other", "--endpoint", server.url)  # noqa: E731
+    wait_for(lambda: re.search(rf"\[WARNING\] {warning}", log()), 20, "the warning in the log")
     make_function(server.client("lambda"), "same", SOURCE, Runtime=f"python3.{minor}")
     assert "StateReason" not in functions.get_function_configuration(FunctionName="same")
 

@@ -283,7 +283,7 @@ impl Keeper {
 
     /// Frees what a copy had: its seat goes back to the template, or ends.
     pub(super) fn clear_copy(&mut self, number: u64, slot: Slot) {
-        let Part::Copy(Copy { of, network, spoilt, .. }) = slot.part else { return };
+        let Part::Copy(Copy { of, process, network, spoilt }) = slot.part else { return };
         self.unwatch(&slot.orders);
         if let Some(memory) = &slot.memory {
             self.unwatch(memory);
@@ -300,7 +300,9 @@ impl Keeper {
                 group.reset()?;
                 if hastened { group.limit(template.start.memory, cap) } else { Ok(()) }
             };
-            if !template.retired && !spoilt && !out_of_memory && group.held() < LEFT && as_new().is_ok() {
+            // One that has not answered yet would answer the next copy.
+            let usable = process.is_some() && !spoilt && !out_of_memory;
+            if usable && !template.retired && group.held() < LEFT && as_new().is_ok() {
                 template.seats.push(Seat { name: name.clone(), group, socket: orders, memory, network });
                 kept = true;
             }

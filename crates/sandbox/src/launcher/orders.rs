@@ -38,6 +38,10 @@ impl Keeper {
 
     fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> Result<(), Failure> {
         const STEP: &str = "give the job to a sandbox";
+        if let Some(log) = descriptors.get(1) {
+            // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
+            let _ = fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH);
+        }
         let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData).step(STEP)? {
             Order::Start(start) => start,
             Order::Clone { template } => return self.copy(template, descriptors).step("copy the template"),
@@ -45,10 +49,6 @@ impl Keeper {
         let index = start.root;
         self.build_root(index).step("build the root directory")?;
         let code = root::package(&start.code_dir).step("open the package")?;
-        if let Some(log) = descriptors.get(1) {
-            // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
-            let _ = fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH);
-        }
         self.likely_root = Some(index);
         let suits = |number: &u64| self.slots.get(number).is_some_and(|slot| slot.root() == Some(index));
         let best = self.standby.iter().position(suits).unwrap_or(0);

@@ -2,15 +2,18 @@
 
 use crate::census::Census;
 use bytes::Bytes;
-use model::{Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, SystemClock};
-use sandbox::{
-    Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Report, Sandbox,
-    interpreters,
+use model::{
+    Clock, CodeId, FunctionArn, FunctionError, FunctionSpec, Outcome, RequestId, StartKind, SystemClock,
 };
+use sandbox::{
+    Captured, Config, Function, Hooks, Interpreters, Job, Launcher, LauncherConfig, Line, Network, Original,
+    Platform, Prepared, Report, Sandbox, Template, interpreters,
+};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -24,10 +27,15 @@ pub(crate) struct Node {
     pub(crate) sandbox: Sandbox,
     /// The launcher's process.
     pub(crate) launcher: i32,
+    /// Where the node runs events in copies: what is copied, by function.
+    templates: Option<Mutex<BTreeMap<String, Box<Template>>>>,
+    /// Code that has been unpacked, by its text: a function has one template.
+    codes: Mutex<BTreeMap<String, Code>>,
 }
 
 /// A function's code, unpacked.
-pub(crate) struct Code(TempDir);
+#[derive(Clone)]
+pub(crate) struct Code(Arc<TempDir>);
 
 /// What a run gave.
 pub(crate) struct Ran {
@@ -55,6 +63,16 @@ impl Node {
     /// Starts a launcher of its own.
     pub(crate) async fn start() -> Node {
         Node::start_with(false).await
+    }
+
+    /// Starts a launcher of its own and runs all events in copies of templates; none where there are no copies.
+    pub(crate) async fn of_copies() -> Option<Node> {
+        let node = Node::start().await;
+        if let Err(reason) = &node.sandbox.features().templates {
+            println!("skipped: {reason}");
+            return None;
+        }
+        Some(Node { templates: Some(Mutex::default()), ..node })
     }
 
     /// Starts a launcher of its own that caps processor time or does not.
@@ -104,11 +122,18 @@ impl Node {
             clock: Arc::new(SystemClock),
         };
         let sandbox = Sandbox::connect(launcher, config).await.unwrap();
-        Node { data, sandbox, launcher: 0 }
+        Node { data, sandbox, launcher: 0, templates: None, codes: Mutex::default() }
     }
 
     /// Puts a function's files where a server would unpack them: below a directory that only root may enter.
     pub(crate) fn code(&self, files: &[(&str, &str)]) -> Code {
+        if self.templates.is_none() {
+            return self.unpack(files);
+        }
+        self.codes.lock().unwrap().entry(format!("{files:?}")).or_insert_with(|| self.unpack(files)).clone()
+    }
+
+    fn unpack(&self, files: &[(&str, &str)]) -> Code {
         let dir = TempDir::new_in(self.data.path()).unwrap();
         for (name, text) in files {
             let path = dir.path().join(name);
@@ -117,7 +142,7 @@ impl Node {
         }
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        Code(dir)
+        Code(Arc::new(dir))
     }
 
     /// Runs `app.handler` of a function that is one Python file.
@@ -138,11 +163,10 @@ impl Node {
         platform: impl FnOnce(TcpListener) + Send + 'static,
     ) -> Ran {
         let (to, mut from) = mpsc::channel(10_000);
-        let platform = Box::new(|listener| {
+        let platform: Platform = Box::new(|listener| {
             platform(listener);
             Box::new(()) as _
         });
-        let hooks = Hooks { lines: to, platform, initialised: Box::new(|| {}) };
         let taking = async {
             let mut lines = Vec::new();
             while let Some(line) = from.recv().await {
@@ -150,10 +174,54 @@ impl Node {
             }
             lines
         };
-        let running = tokio::time::timeout(DEADLINE, self.sandbox.run(job, hooks));
-        let (report, lines) = tokio::join!(running, taking);
+        let running = async {
+            if self.templates.is_some() {
+                let copy = self.copy(&job.function, platform).await;
+                return copy.run(job, to).await;
+            }
+            self.sandbox.run(job, Hooks { lines: to, platform, initialised: Box::new(|| {}) }).await
+        };
+        let (report, lines) = tokio::join!(tokio::time::timeout(DEADLINE, running), taking);
         let (report, _) = report.expect("a run ends in time").expect("the platform is at no fault");
         Ran { report, lines }
+    }
+
+    /// A template of a function, or why there is none, and the process that was started for it.
+    pub(crate) async fn template(
+        &self,
+        function: &Function,
+    ) -> Result<Box<Template>, (String, Option<Box<Prepared>>)> {
+        let made = tokio::time::timeout(DEADLINE, self.sandbox.template(function, no_platform())).await;
+        match made.expect("made in time").expect("the platform is at no fault") {
+            Captured::Template(template) => Ok(template),
+            Captured::Refused { reason, process } => Err((reason, process)),
+        }
+    }
+
+    /// A copy of a function's template, which is made if need be.
+    pub(crate) async fn copy(&self, function: &Function, platform: Platform) -> Prepared {
+        let templates = self.templates.as_ref().expect("a node of copies");
+        let name = format!("{} {:?}", function.code_dir.display(), function.spec);
+        let known = templates.lock().unwrap().get(&name).map(|template| template.original());
+        let original = match known {
+            Some(original) => original,
+            None => {
+                let template = self.template(function).await.expect("it can be captured");
+                let original = template.original();
+                templates.lock().unwrap().insert(name, template);
+                original
+            }
+        };
+        self.copy_of(&original, platform).await
+    }
+
+    /// A copy that waits for its event.
+    pub(crate) async fn copy_of(&self, original: &Original, platform: Platform) -> Prepared {
+        let copied = tokio::time::timeout(DEADLINE, self.sandbox.clone_of(original, platform)).await;
+        let copy =
+            copied.expect("copied in time").expect("the template is there").expect("a copy that is ready");
+        assert_eq!(copy.kind(), StartKind::Clone);
+        copy
     }
 
     /// Hooks that do nothing.
@@ -193,10 +261,18 @@ impl Node {
         expected.awaited(self).await
     }
 
-    /// Waits until only the launcher, its janitor and its two waiting processes are left.
+    /// Waits until only the launcher, its janitor and its two waiting processes are left; lets go of templates.
     pub(crate) async fn nothing_left(&self) {
+        if let Some(templates) = &self.templates {
+            templates.lock().unwrap().clear();
+        }
         eventually("all processes of the event are gone", || descendants(self.launcher).len() <= 4).await;
     }
+}
+
+/// Serves nothing.
+pub(crate) fn no_platform() -> Platform {
+    Box::new(|_| Box::new(()))
 }
 
 /// Waits for something that is about to be true.

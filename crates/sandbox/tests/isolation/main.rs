@@ -5,6 +5,7 @@ mod answers;
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod census;
 mod channel;
+mod copies;
 mod custom;
 mod escapes;
 mod fixture;
@@ -14,4 +15,5 @@ mod logging;
 mod network;
 mod ordinary;
 mod prepared;
+mod refusals;
 mod rootless;

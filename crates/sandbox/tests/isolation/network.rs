@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// An address of this machine that is not loopback.
-fn own_address() -> Option<Ipv4Addr> {
+pub(crate) fn own_address() -> Option<Ipv4Addr> {
     let addresses = getifaddrs().unwrap().filter_map(|one| Some(one.address?.as_sockaddr_in()?.ip()));
     let found = addresses.into_iter().find(|address| !address.is_loopback() && !address.is_link_local());
     if found.is_none() {
@@ -28,7 +28,7 @@ fn network(open: &[String], resolvers: Vec<SocketAddr>) -> Network {
 }
 
 /// A node whose functions may reach the address of this machine that comes along; none where that cannot be.
-async fn outside() -> Option<(Node, Ipv4Addr)> {
+pub(crate) async fn outside() -> Option<(Node, Ipv4Addr)> {
     let own = own_address()?;
     let node = Node::start_on(false, network(&[own.to_string()], Vec::new())).await;
     offered(&node).then_some((node, own))
@@ -80,7 +80,10 @@ async fn try_each(node: &Node, policy: NetworkPolicy, lines: &[&str]) -> Vec<Str
 }
 
 /// A server of this test on `address` that handles each connection in a thread.
-fn serve(address: impl Into<IpAddr>, handle: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+pub(crate) fn serve(
+    address: impl Into<IpAddr>,
+    handle: impl Fn(TcpStream) + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind((address.into(), 0)).unwrap();
     let bound = listener.local_addr().unwrap();
     let handle = Arc::new(handle);
@@ -94,7 +97,7 @@ fn serve(address: impl Into<IpAddr>, handle: impl Fn(TcpStream) + Send + Sync + 
 }
 
 /// Sends back what comes, until that ends.
-fn echo(mut stream: TcpStream) {
+pub(crate) fn echo(mut stream: TcpStream) {
     let mut back = stream.try_clone().unwrap();
     let _ = std::io::copy(&mut stream, &mut back);
     let _ = back.shutdown(Shutdown::Write);

@@ -252,7 +252,8 @@ impl Template<'_> {
         let stack = self.free_stacks.pop().unwrap_or_else(Stack::new);
         let captured = self.captured.as_ref().ok_or(io::ErrorKind::NotFound).step("find the template")?;
         let last_pid = self.last_pid.as_ref();
-        let (pid, pidfd, stack) = nest::make(self.birth, captured, last_pid, number, descriptors, stack)?;
+        let (pid, pidfd, stack) =
+            nest::make(self.birth, captured, &self.proc, last_pid, number, descriptors, stack)?;
         self.stacks.insert(pid, stack);
         Ok((pid, pidfd))
     }

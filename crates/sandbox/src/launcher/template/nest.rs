@@ -2,7 +2,8 @@
 //!
 //! A network namespace takes the kernel longer to make and to remove than all else of a nest together. It stays with the
 //! seat, and the seat's next copy gets it: another process of the same function, when all processes of the one before are
-//! gone, and with them their sockets. Nothing in it can be changed by a function, for none has the right to.
+//! gone, and with them their sockets. Nothing in it can be changed by a function, for none has the right to. Nor does it
+//! remember connections that were closed, as others do for a minute: their ports would be taken.
 //!
 //! A nest is made ahead of the copy, and from the outside of the template's memory: its pid 1 shares the memory of the
 //! template's pid 1, which has never run code of a function. It runs while that one waits, and then never again.
@@ -20,13 +21,15 @@ use crate::launcher::sockets::Sockets;
 use crate::sys::process::Stack;
 use crate::sys::{process, socket};
 use model::NetworkPolicy;
+use nix::fcntl::{OFlag, openat};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
+use nix::sys::stat::Mode;
 use nix::sys::uio::pwrite;
-use nix::unistd::{Pid, chdir, read};
+use nix::unistd::{Pid, chdir, read, write};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 /// The descriptors that come with the order.
@@ -45,6 +48,7 @@ struct Ends<'a> {
 pub(super) fn make(
     birth: &Birth<'_>,
     captured: &Captured,
+    proc: &OwnedFd,
     last_pid: Option<&OwnedFd>,
     number: u64,
     descriptors: &[OwnedFd],
@@ -61,7 +65,7 @@ pub(super) fn make(
     let namespaces =
         libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | new_network;
     process::share_into(namespaces, stack, || {
-        if let Err(failure) = settle(birth, captured, last_pid, &ends, number) {
+        if let Err(failure) = settle(birth, captured, proc, last_pid, &ends, number) {
             let notice = control::encode(&failure.notice());
             let _ = socket::send(ends.supervision, &notice, &[], MsgFlags::empty());
             process::exit(1);
@@ -74,6 +78,7 @@ pub(super) fn make(
 fn settle(
     birth: &Birth<'_>,
     captured: &Captured,
+    proc: &OwnedFd,
     last_pid: Option<&OwnedFd>,
     ends: &Ends<'_>,
     number: u64,
@@ -85,11 +90,11 @@ fn settle(
     if birth.proc {
         place::mount_masked_proc(nix::fcntl::AT_FDCWD)?;
     }
-    let (sockets, new_network) = network(birth, ends)?;
+    let (sockets, new_network) = network(birth, proc, ends)?;
     sockets.hand_over(ends.supervision)?;
     let spaces =
         start::namespaces(&File::open("/proc").step("open /proc")?.into()).step("open the namespaces")?;
-    if new_network && ends.device.is_none() {
+    if new_network && ends.device.is_none() && forgets_connections(proc).is_ok() {
         // For the next copy in this seat.
         let word = control::encode(&Word::Network { number });
         let network = raw(&spaces[NETWORK]);
@@ -118,13 +123,16 @@ fn settle(
 }
 
 /// Enters the seat's network, or makes a new one; the sockets in it, and whether it is new.
-fn network(birth: &Birth<'_>, ends: &Ends<'_>) -> Result<(Sockets, bool), Failure> {
+fn network(birth: &Birth<'_>, proc: &OwnedFd, ends: &Ends<'_>) -> Result<(Sockets, bool), Failure> {
     if let Some(network) = ends.network {
         setns(network, CloneFlags::CLONE_NEWNET).step("enter the seat's network")?;
-        if let Ok(sockets) = Sockets::open(birth.start) {
+        if is_empty(proc).unwrap_or(false)
+            && let Ok(sockets) = Sockets::open(birth.start)
+        {
             return Ok((sockets, false));
         }
-        // The server has not let go of the socket of the copy before.
+        // The server has not let go of the socket of the copy before, or the kernel has not collected local sockets
+        // that hold on to one another.
         unshare(CloneFlags::CLONE_NEWNET).step("make a network namespace")?;
     }
     crate::sys::network::raise("lo").step("raise the loopback device")?;
@@ -132,4 +140,20 @@ fn network(birth: &Birth<'_>, ends: &Ends<'_>) -> Result<(Sockets, bool), Failur
         let _ = read(device, &mut [0]).step("wait for the device")?;
     }
     Ok((Sockets::open(birth.start)?, true))
+}
+
+/// Has the present network remember no connection that was closed.
+fn forgets_connections(proc: &OwnedFd) -> io::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let setting = openat(proc, "sys/net/ipv4/tcp_max_tw_buckets", flags, Mode::empty())?;
+    write(&setting, b"0")?;
+    Ok(())
+}
+
+/// Whether there is no local socket in the present network.
+fn is_empty(proc: &OwnedFd) -> io::Result<bool> {
+    let table = openat(proc, "self/net/unix", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut text = String::new();
+    File::from(table).read_to_string(&mut text)?;
+    Ok(text.lines().count() <= 1)
 }

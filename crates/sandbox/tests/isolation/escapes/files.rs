@@ -6,9 +6,17 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-#[tokio::test]
-async fn the_host_s_files_are_not_there() {
-    let node = Node::start().await;
+attempts![
+    the_host_s_files_are_not_there,
+    a_search_of_everything_finds_nothing_of_others,
+    an_earlier_event_has_left_nothing,
+    nothing_but_tmp_can_be_written,
+    roots_and_devices_cannot_be_made,
+    links_devices_and_set_uid_programs_in_a_package_lead_nowhere,
+    a_full_tmp_is_the_function_s_own_trouble,
+];
+
+async fn the_host_s_files_are_not_there(node: Node) {
     let data = format!("os.listdir({})", quoted(node.data.path()));
     let attempts = [
         "open('/etc/shadow').read()",
@@ -67,9 +75,7 @@ async fn the_host_s_files_are_not_there() {
     expect(&node, &listings).await;
 }
 
-#[tokio::test]
-async fn a_search_of_everything_finds_nothing_of_others() {
-    let node = Node::start().await;
+async fn a_search_of_everything_finds_nothing_of_others(node: Node) {
     // A file of the host, another function's package, and what another event writes and keeps.
     let host = tempfile::Builder::new().prefix("budgerigar-").tempfile().unwrap();
     std::fs::write(host.path(), "budgerigar").unwrap();
@@ -94,9 +100,7 @@ return [found, seen > 1000]
     assert!(other.path().join("budgerigar.py").exists() && host.path().exists());
 }
 
-#[tokio::test]
-async fn an_earlier_event_has_left_nothing() {
-    let node = Node::start().await;
+async fn an_earlier_event_has_left_nothing(node: Node) {
     let leave = r#"
 open("/tmp/left", "w").write("x")
 open("/dev/shm/left", "w").write("x")
@@ -114,9 +118,7 @@ os.chmod("/tmp", 0o777)
     expect(&node, &attempts).await;
 }
 
-#[tokio::test]
-async fn nothing_but_tmp_can_be_written() {
-    let node = Node::start().await;
+async fn nothing_but_tmp_can_be_written(node: Node) {
     let attempts = [
         "open('/var/task/x', 'w')",
         "open('/var/task/app.py', 'a')",
@@ -164,9 +166,7 @@ async fn nothing_but_tmp_can_be_written() {
     expect(&node, &allowed).await;
 }
 
-#[tokio::test]
-async fn roots_and_devices_cannot_be_made() {
-    let node = Node::start().await;
+async fn roots_and_devices_cannot_be_made(node: Node) {
     let attempts = [
         ("os.mknod('/tmp/mem', 0o20666, os.makedev(1, 1))", "EPERM|EACCES"),
         ("os.mknod('/tmp/disk', 0o60666, os.makedev(254, 0))", "EPERM|EACCES"),
@@ -191,9 +191,7 @@ async fn roots_and_devices_cannot_be_made() {
     beside_others(&node, expect(&node, &attempts)).await;
 }
 
-#[tokio::test]
-async fn links_devices_and_set_uid_programs_in_a_package_lead_nowhere() {
-    let node = Node::start().await;
+async fn links_devices_and_set_uid_programs_in_a_package_lead_nowhere(node: Node) {
     let source = r#"
 import errno, os, subprocess
 def attempt(what):
@@ -225,9 +223,7 @@ def handler(event, context):
     assert_eq!(answer, r#"["ENOENT", true, "ENOENT", "ENOENT", "EACCES", "ELOOP", "993\n"]"#);
 }
 
-#[tokio::test]
-async fn a_full_tmp_is_the_function_s_own_trouble() {
-    let node = Node::start().await;
+async fn a_full_tmp_is_the_function_s_own_trouble(node: Node) {
     let fill = r#"
 try:
     with open("/tmp/full", "wb") as f:

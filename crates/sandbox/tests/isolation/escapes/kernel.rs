@@ -3,9 +3,15 @@
 use super::{attack, beside_others, expect_all, try_each};
 use crate::fixture::Node;
 
-#[tokio::test]
-async fn dangerous_system_calls_are_refused() {
-    let node = Node::start().await;
+attempts![
+    dangerous_system_calls_are_refused,
+    no_namespace_can_be_made_or_entered,
+    other_numberings_of_system_calls_are_closed,
+    the_function_has_no_rights_to_give_up,
+    knobs_of_the_kernel_and_of_control_groups_cannot_be_turned,
+];
+
+async fn dangerous_system_calls_are_refused(node: Node) {
     if !node.sandbox.features().seccomp || !cfg!(target_arch = "x86_64") {
         return println!("skipped: numbers of x86-64, and a kernel that filters");
     }
@@ -72,9 +78,7 @@ async fn dangerous_system_calls_are_refused() {
     expect_all(&node, "ENOSYS", &absent).await;
 }
 
-#[tokio::test]
-async fn no_namespace_can_be_made_or_entered() {
-    let node = Node::start().await;
+async fn no_namespace_can_be_made_or_entered(node: Node) {
     if !node.sandbox.features().seccomp || !cfg!(target_arch = "x86_64") {
         return println!("skipped: numbers of x86-64, and a kernel that filters");
     }
@@ -120,9 +124,7 @@ async fn no_namespace_can_be_made_or_entered() {
     .await;
 }
 
-#[tokio::test]
-async fn other_numberings_of_system_calls_are_closed() {
-    let node = Node::start().await;
+async fn other_numberings_of_system_calls_are_closed(node: Node) {
     if !node.sandbox.features().seccomp || !cfg!(target_arch = "x86_64") {
         return println!("skipped: x86-64, and a kernel that filters");
     }
@@ -144,9 +146,7 @@ return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer
     assert!(ends.iter().any(|end| ran.error().error_message.ends_with(end)), "{:?}", ran.error());
 }
 
-#[tokio::test]
-async fn the_function_has_no_rights_to_give_up() {
-    let node = Node::start().await;
+async fn the_function_has_no_rights_to_give_up(node: Node) {
     let status =
         |field: &str| format!("[l.split()[1] for l in open('/proc/self/status') if l.startswith('{field}')]");
     let fields = ["Cap", "NoNewPrivs", "Seccomp:", "Uid", "Groups"].map(status);
@@ -161,9 +161,7 @@ async fn the_function_has_no_rights_to_give_up() {
     expect_all(&node, "EPERM", &["call(126, struct.pack('<II', 0x20080522, 0), b'\\xff' * 24)"]).await; // capset
 }
 
-#[tokio::test]
-async fn knobs_of_the_kernel_and_of_control_groups_cannot_be_turned() {
-    let node = Node::start().await;
+async fn knobs_of_the_kernel_and_of_control_groups_cannot_be_turned(node: Node) {
     let knobs = [
         "/proc/sysrq-trigger",
         "/proc/sys/kernel/core_pattern",

@@ -1,4 +1,25 @@
-//! Hostile functions: every attempt is denied, in the way that is expected, and nobody else notices.
+//! Hostile functions: every attempt is denied, in the way that is expected, and nobody else notices. Each attempt is
+//! made in a process that was started for it, and in a copy of a template.
+
+/// Makes each of these attempts twice: in processes, and in copies.
+macro_rules! attempts {
+    ($($attempt:ident),* $(,)?) => {
+        mod in_a_process {
+            $(#[tokio::test]
+            async fn $attempt() {
+                super::$attempt(crate::fixture::Node::start().await).await;
+            })*
+        }
+        mod in_a_copy {
+            $(#[tokio::test]
+            async fn $attempt() {
+                if let Some(node) = crate::fixture::Node::of_copies().await {
+                    super::$attempt(node).await;
+                }
+            })*
+        }
+    };
+}
 
 mod files;
 mod kernel;
@@ -12,7 +33,7 @@ use model::FunctionSpec;
 use std::path::Path;
 
 /// A module that evaluates expressions, and tells what comes of each: its value, or the name of the error.
-const ATTEMPTS: &str = r#"
+pub(crate) const ATTEMPTS: &str = r#"
 import array, ctypes, errno, fcntl, glob, mmap, os, resource, signal, socket, struct, subprocess, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -43,6 +64,10 @@ def in_child(what):
     finally: os.close(r); os.wait()
 
 def handler(event, context):
+    if isinstance(event, str):
+        names = dict(globals(), context=context)
+        exec(event, names)
+        return names["attack"]()
     results = []
     for line in event:
         try: result = str(eval(line))
@@ -60,7 +85,7 @@ pub(crate) async fn try_each(node: &Node, expressions: &[&str]) -> Vec<String> {
 }
 
 /// Fails with all expressions whose result is none of the expected ones, which `|` keeps apart.
-async fn expect(node: &Node, attempts: &[(&str, &str)]) {
+pub(crate) async fn expect(node: &Node, attempts: &[(&str, &str)]) {
     let expressions: Vec<_> = attempts.iter().map(|(expression, _)| *expression).collect();
     let results = try_each(node, &expressions).await;
     assert_eq!(results.len(), attempts.len());
@@ -78,10 +103,10 @@ async fn expect_all(node: &Node, expected: &str, expressions: &[&str]) {
 }
 
 /// Runs one hostile event of a handler with this body.
-async fn attack(node: &Node, body: &str, limits: impl FnOnce(&mut FunctionSpec)) -> Ran {
-    let source = format!("{ATTEMPTS}\ndef handler(event, context):\n{}", indented(body));
-    let code = node.code(&[("app.py", &source)]);
-    node.run(with(job(code.path(), "{}"), limits)).await
+pub(crate) async fn attack(node: &Node, body: &str, limits: impl FnOnce(&mut FunctionSpec)) -> Ran {
+    let code = node.code(&[("app.py", ATTEMPTS)]);
+    let event = serde_json::to_string(&format!("def attack():\n{}", indented(body))).unwrap();
+    node.run(with(job(code.path(), &event), limits)).await
 }
 
 /// Lines as the body of a function.

@@ -7,9 +7,14 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-#[tokio::test]
-async fn the_host_s_sockets_are_out_of_reach() {
-    let node = Node::start().await;
+attempts![
+    the_host_s_sockets_are_out_of_reach,
+    only_local_sockets_tcp_and_udp_can_be_made,
+    another_sandbox_s_ports_are_out_of_reach,
+    each_function_reaches_its_own_platform_socket,
+];
+
+async fn the_host_s_sockets_are_out_of_reach(node: Node) {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let tcp6 = TcpListener::bind("[::1]:0");
     let path = node.data.path().join("socket");
@@ -41,9 +46,7 @@ async fn the_host_s_sockets_are_out_of_reach() {
     expect(&node, &[("[name for _, name in socket.if_nameindex()]", "['lo']")]).await;
 }
 
-#[tokio::test]
-async fn only_local_sockets_tcp_and_udp_can_be_made() {
-    let node = Node::start().await;
+async fn only_local_sockets_tcp_and_udp_can_be_made(node: Node) {
     if !node.sandbox.features().seccomp {
         return println!("skipped: this kernel does not filter");
     }
@@ -102,9 +105,7 @@ async fn only_local_sockets_tcp_and_udp_can_be_made() {
     expect(&node, &possible).await;
 }
 
-#[tokio::test]
-async fn another_sandbox_s_ports_are_out_of_reach() {
-    let node = Node::start().await;
+async fn another_sandbox_s_ports_are_out_of_reach(node: Node) {
     let listen = r#"
 with socket.create_server(("0.0.0.0", 5555)) as tcp, socket.socket(socket.AF_UNIX) as local:
     local.bind("\0meeting")
@@ -128,9 +129,7 @@ return sorted(said)
     assert_eq!(knocked.answer(), r#"["ECONNREFUSED"]"#);
 }
 
-#[tokio::test]
-async fn each_function_reaches_its_own_platform_socket() {
-    let node = Node::start().await;
+async fn each_function_reaches_its_own_platform_socket(node: Node) {
     let source = "import socket, time\ndef handler(event, context):\n    time.sleep(0.3)\n    s = socket.create_connection(('127.0.0.1', 4566), 5)\n    s.send(b'who?')\n    return s.recv(20).decode()";
     let code = node.code(&[("app.py", source)]);
     let serve = |name: &'static str| {

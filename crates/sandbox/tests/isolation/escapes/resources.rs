@@ -4,6 +4,15 @@ use super::{attack, beside_others};
 use crate::fixture::Node;
 use sandbox::{Enforcement, Exit};
 
+attempts![
+    memory_is_limited_wherever_it_is_taken,
+    buffers_of_network_sockets_are_memory_of_the_function,
+    a_fork_bomb_stays_inside,
+    a_hundred_thousand_descriptors_are_not_to_be_had,
+    files_are_no_larger_than_the_storage,
+    gigabytes_of_output_cost_the_server_nothing,
+];
+
 /// Memory that is taken in ways that a limit could overlook. Each returns how much it got, in MB, if it lives.
 const HOGS: [(&str, &str); 9] = [
     ("anonymous", "x = bytearray(1 << 30)"),
@@ -38,9 +47,7 @@ const HOGS: [(&str, &str); 9] = [
 /// The most that a hog of 128 MB may hold.
 const MOST: u64 = 128;
 
-#[tokio::test]
-async fn memory_is_limited_wherever_it_is_taken() {
-    let node = Node::start().await;
+async fn memory_is_limited_wherever_it_is_taken(node: Node) {
     if node.sandbox.features().memory < Enforcement::CgroupV1 {
         return println!("skipped: this machine has no control group for memory");
     }
@@ -60,9 +67,7 @@ async fn memory_is_limited_wherever_it_is_taken() {
     }
 }
 
-#[tokio::test]
-async fn buffers_of_network_sockets_are_memory_of_the_function() {
-    let node = Node::start().await;
+async fn buffers_of_network_sockets_are_memory_of_the_function(node: Node) {
     if node.sandbox.features().memory < Enforcement::CgroupV1 {
         return println!("skipped: this machine has no control group for memory");
     }
@@ -85,9 +90,7 @@ return sent >> 20
     }
 }
 
-#[tokio::test]
-async fn a_fork_bomb_stays_inside() {
-    let node = Node::start().await;
+async fn a_fork_bomb_stays_inside(node: Node) {
     let bombs = [
         "while True:\n    try: os.fork()\n    except OSError: pass",
         "import threading\nwhile True:\n    try: threading.Thread(target=time.sleep, args=(100,)).start()\n    except RuntimeError: pass",
@@ -102,9 +105,7 @@ async fn a_fork_bomb_stays_inside() {
     }
 }
 
-#[tokio::test]
-async fn a_hundred_thousand_descriptors_are_not_to_be_had() {
-    let node = Node::start().await;
+async fn a_hundred_thousand_descriptors_are_not_to_be_had(node: Node) {
     let one = r#"
 kept = []
 try:
@@ -127,9 +128,7 @@ return True
     node.nothing_left().await;
 }
 
-#[tokio::test]
-async fn files_are_no_larger_than_the_storage() {
-    let node = Node::start().await;
+async fn files_are_no_larger_than_the_storage(node: Node) {
     let body = r#"
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 fd = os.memfd_create("large")
@@ -139,9 +138,7 @@ except OSError as e: return errno.errorcode[e.errno]
     assert_eq!(attack(&node, body, |_| {}).await.answer(), "\"EFBIG\"");
 }
 
-#[tokio::test]
-async fn gigabytes_of_output_cost_the_server_nothing() {
-    let node = Node::start().await;
+async fn gigabytes_of_output_cost_the_server_nothing(node: Node) {
     let body = r#"
 chunk, n = b"spam\n" * 13_000, 0
 while n < 2 << 30: n += os.write(1 + n % 2, chunk)
