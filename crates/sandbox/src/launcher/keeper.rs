@@ -3,22 +3,17 @@
 use super::cgroup::Trees;
 use super::janitor::Janitor;
 use super::namespace::SLOTS;
-use super::network;
-use super::root;
-use super::sitter::{self, Failure, Ground, Step};
-use super::slot::{Part, Sitter, Slot, Template};
-use crate::control::{self, Notice, Order, Root, Start, Wish};
+use super::sitter::{self, Ground};
+use super::slot::{Part, Sitter, Slot};
+use crate::control::{self, Root, Wish};
 use crate::sys::{process, socket};
-use model::NetworkPolicy;
-use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::MsgFlags;
-use nix::sys::stat::{Mode, fchmod};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::Pid;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// How many events one look at the epoll takes.
 const BATCH: usize = 64;
@@ -74,17 +69,17 @@ pub(super) struct Keeper {
     pub(super) slots: HashMap<u64, Slot>,
     /// The slots of templates, by the numbers that the server gave them.
     pub(super) templates: HashMap<u64, u64>,
-    standby: VecDeque<u64>,
+    pub(super) standby: VecDeque<u64>,
     /// The root that the last job asked for: the next one is likely to.
-    likely_root: Option<usize>,
+    pub(super) likely_root: Option<usize>,
     /// Processes that have done their part and are about to end.
-    leaving: Vec<Pid>,
+    pub(super) leaving: Vec<Pid>,
     /// The last attempt to fork a sitter failed.
     starved: bool,
     free_uids: Vec<u32>,
     wanted_standby: usize,
-    roots: Vec<Root>,
-    built: HashSet<usize>,
+    pub(super) roots: Vec<Root>,
+    pub(super) built: HashSet<usize>,
 }
 
 impl Keeper {
@@ -202,7 +197,7 @@ impl Keeper {
     }
 
     /// Forks a sitter into a new slot; it makes a sandbox, in this root if there is one.
-    fn seat(&mut self, root: Option<usize>) -> io::Result<u64> {
+    pub(super) fn seat(&mut self, root: Option<usize>) -> io::Result<u64> {
         let (orders, theirs) = socket::pair()?;
         let uid = self.free_uids.pop().ok_or_else(|| io::Error::other("too many sandboxes at one time"))?;
         let (number, name) = self.next_name();
@@ -219,117 +214,6 @@ impl Keeper {
         );
         self.slots.insert(number, slot);
         Ok(number)
-    }
-
-    /// Takes one message off the control socket and gives the job to a sandbox. False when the server is gone.
-    fn order(&mut self, control: &OwnedFd, buffer: &mut [u8]) -> io::Result<bool> {
-        let (length, mut descriptors) = match socket::receive(control, buffer, MsgFlags::MSG_DONTWAIT) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
-            other => other?,
-        };
-        if length == 0 {
-            return Ok(false);
-        }
-        if descriptors.is_empty() {
-            return Ok(true);
-        }
-        if let Err(failure) = self.begin(&buffer[..length], &descriptors) {
-            let notice = control::encode(&failure.notice());
-            let _ = socket::send(descriptors.remove(0), &notice, &[], MsgFlags::MSG_DONTWAIT);
-        }
-        Ok(true)
-    }
-
-    fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> Result<(), Failure> {
-        const STEP: &str = "give the job to a sandbox";
-        if let Some(log) = descriptors.get(1) {
-            // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
-            let _ = fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH);
-        }
-        let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData).step(STEP)? {
-            Order::Start(start) => start,
-            Order::Clone { template } => return self.copy(template, descriptors).step("copy the template"),
-        };
-        let index = start.root;
-        self.build_root(index).step("build the root directory")?;
-        let code = root::package(&start.code_dir).step("open the package")?;
-        self.likely_root = Some(index);
-        let suits = |number: &u64| self.slots.get(number).is_some_and(|slot| slot.root() == Some(index));
-        let best = self.standby.iter().position(suits).unwrap_or(0);
-        let number = match self.standby.remove(best) {
-            Some(slot) => slot,
-            None => self.seat(Some(index)).step("make a sandbox")?,
-        };
-        self.hand_over(number, message, descriptors, start, &code)
-            .inspect_err(|_| self.abandon(number))
-            .step(STEP)
-    }
-
-    /// Builds the root number `index` if that has not been done.
-    fn build_root(&mut self, index: usize) -> io::Result<()> {
-        let root = self.roots.get(index).ok_or(io::ErrorKind::NotFound)?;
-        if !self.built.contains(&index) {
-            root::build(&self.ground.run_dir, index, root)?;
-            self.built.insert(index);
-        }
-        Ok(())
-    }
-
-    fn hand_over(
-        &mut self,
-        number: u64,
-        message: &[u8],
-        descriptors: &[OwnedFd],
-        start: Start,
-        code: &OwnedFd,
-    ) -> io::Result<()> {
-        let slot = self.slots.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
-        let mut raw: Vec<_> = descriptors.iter().chain([code]).map(AsRawFd::as_raw_fd).collect();
-        let device =
-            (start.network == NetworkPolicy::Internet).then(|| pipe2(OFlag::O_CLOEXEC)).transpose()?;
-        let (wait, gate) = device.unzip();
-        raw.extend(wait.iter().map(AsRawFd::as_raw_fd));
-        let fitting = slot.root() == Some(start.root);
-        let root = (!fitting).then(|| root::copy(&self.ground.run_dir, start.root)).transpose()?;
-        raw.extend(root.iter().map(AsRawFd::as_raw_fd));
-        let supervision = descriptors.first().ok_or(io::ErrorKind::NotFound)?.try_clone()?;
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, Kind::Supervision.pack(number));
-        self.epoll.add(&supervision, event)?;
-        slot.supervision = Some(supervision);
-        slot.gate = gate;
-        if let (Some(template), Part::Sitter(sitter)) = (start.template, &mut slot.part) {
-            self.templates.insert(template, number);
-            sitter.template = Some(Box::new(Template::new(template, start)));
-        }
-        socket::send(&slot.orders, message, &raw, MsgFlags::MSG_DONTWAIT)?;
-        if slot.pid1.is_some() { self.begun(number) } else { Ok(()) }
-    }
-
-    /// A sandbox has both its pid 1 and a job.
-    fn begun(&mut self, number: u64) -> io::Result<()> {
-        let Some(slot) = self.slots.get_mut(&number) else { return Ok(()) };
-        slot.give_gauges();
-        if let (Some((_, pidfd)), Some(gate), Some(supervision)) =
-            (&slot.pid1, slot.gate.take(), &slot.supervision)
-        {
-            // Whoever makes the device stays in that network namespace, so that it cannot be the launcher.
-            let maker = process::fork(|| {
-                let notice = match network::device(pidfd).step("make the network device") {
-                    Ok(device) => return tell(supervision, &Notice::Network, &[device.as_raw_fd()]),
-                    Err(failure) => failure.notice(),
-                };
-                tell(supervision, &notice, &[]);
-            });
-            drop(gate);
-            self.leaving.push(maker?);
-        }
-        let Some(slot) = self.slots.get_mut(&number) else { return Ok(()) };
-        if slot.template().is_some() {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, Kind::Template.pack(number));
-            self.epoll.add(&slot.orders, event)?;
-        }
-        Ok(())
     }
 
     /// A sitter has delivered pid 1, or has gone without.
@@ -449,9 +333,4 @@ impl Keeper {
             }
         }
     }
-}
-
-/// Tells the server something.
-fn tell(supervision: &OwnedFd, notice: &Notice, descriptors: &[i32]) {
-    let _ = socket::send(supervision, &control::encode(notice), descriptors, MsgFlags::empty());
 }

@@ -17,6 +17,7 @@ mod limits;
 mod namespace;
 mod network;
 mod observe;
+mod orders;
 mod place;
 mod probe;
 mod root;

@@ -353,3 +353,30 @@ async fn nothing_is_left_of_a_custom_runtime() {
     node.nothing_left().await;
     assert_eq!(node.settled_at(&before).await, before);
 }
+
+#[tokio::test]
+async fn a_sandbox_made_for_another_runtime_has_nothing_of_it() {
+    let node = Node::start().await;
+    node.python("def handler(event, context): pass", "{}").await.answer();
+    let lines = r#"next
+        while read -r _ _ _ mount; do mounts="$mounts$mount|"; done </proc/self/mountinfo
+        answer "\"$mounts\"""#;
+    let (_code, job) = script(&node, lines, "{}");
+    let mut seen = Vec::new();
+    // Those that wait were made for Python; then one after the other is made for this.
+    for _ in 0..4 {
+        node.settled().await;
+        let answer = node.run(job.clone()).await.answer();
+        // Each sandbox has a uid of its own.
+        let but_uids = |mount: &str| {
+            mount.split(',').filter(|option| !option.contains("id=1")).collect::<Vec<_>>().join(",")
+        };
+        let mut mounts: Vec<String> = answer.trim_matches('"').split('|').map(but_uids).collect();
+        mounts.sort();
+        seen.push(mounts);
+    }
+    assert!(seen[0].len() > 20 && !seen[0].iter().any(|mount| mount.contains("python")), "{:?}", seen[0]);
+    for later in &seen[1..] {
+        assert_eq!(*later, seen[0]);
+    }
+}

@@ -1,6 +1,7 @@
 //! After an event nothing of it is left, however it ended. Ten thousand of them are another test program.
 
 use crate::fixture::{Node, job};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[tokio::test]
@@ -42,4 +43,22 @@ async fn when_the_launcher_is_killed_everything_goes() {
     let (report, ()) = tokio::join!(run, kill);
     assert!(matches!(report, Err(sandbox::Error::LauncherGone(_))), "{report:?}");
     crate::fixture::eventually("the groups are gone", || groups.iter().all(|group| !group.exists())).await;
+}
+
+#[tokio::test]
+async fn a_sandbox_that_dies_while_it_waits_is_replaced() {
+    let node = Node::start().await;
+    node.python("def handler(event, context): pass", "{}").await.answer();
+    let before = node.settled().await;
+    let waiting = node.groups();
+    let members = waiting.iter().filter_map(|group| std::fs::read_to_string(group.join("cgroup.procs")).ok());
+    let members: BTreeSet<i32> =
+        members.flat_map(|all| all.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    assert!(waiting.is_empty() || members.len() == 2, "{members:?}");
+    for pid in members {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+    crate::fixture::eventually("their groups are gone", || waiting.iter().all(|group| !group.exists())).await;
+    assert_eq!(node.settled_at(&before).await, before);
+    assert_eq!(node.python("def handler(event, context): return 1", "{}").await.answer(), "1");
 }
