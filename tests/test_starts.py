@@ -208,6 +208,7 @@ def test_a_process_that_dies_while_it_waits_is_replaced(fresh_server):
         found = wait_for(lambda: processes_of(server), 30, "a process to wait")
         for pid, _ in found:
             os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not set(processes_of(server)) & set(found), 20, "them to end")
         payload, _ = call(server, name)
         assert payload["before"] == 0
         wait_for(lambda: set(processes_of(server)) - set(found), 60, "another process to wait")

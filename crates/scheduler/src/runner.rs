@@ -48,6 +48,9 @@ pub trait Process: Send {
     /// Looks after it; ready, with the reason, when it can serve no event.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<String>;
 
+    /// Whether it can be given an event at this moment.
+    fn is_sound(&mut self) -> bool;
+
     /// Hands the job to it; gives it back if the job wants it kept and it can serve another event.
     ///
     /// # Errors
@@ -143,6 +146,10 @@ impl Process for sandbox::Prepared {
 
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<String> {
         sandbox::Prepared::poll_wait(self, cx)
+    }
+
+    fn is_sound(&mut self) -> bool {
+        sandbox::Prepared::is_sound(self)
     }
 
     async fn run(

@@ -120,6 +120,10 @@ impl Process for Thing {
         self.poll(cx)
     }
 
+    fn is_sound(&mut self) -> bool {
+        !self.world.state().dead.contains(&self.number)
+    }
+
     async fn run(
         mut self: Box<Self>,
         job: Job,

@@ -111,6 +111,11 @@ impl Prepared {
         self.process.poll_wait(cx)
     }
 
+    /// Whether it can be given an event at this moment.
+    pub fn is_sound(&mut self) -> bool {
+        self.process.is_sound()
+    }
+
     /// Hands `job` to the process and reports its outcome; gives the process back if the job wants it kept and it can
     /// serve another event. If the future is dropped, the process is killed and everything of it removed.
     ///

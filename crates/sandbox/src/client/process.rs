@@ -15,7 +15,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
@@ -129,7 +129,9 @@ impl Process {
     /// Looks after a process that waits: reads what it prints, serves what it asks for. Ready when it does anything
     /// else, for then no event may be given to it.
     pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<String> {
-        self.poll_input(cx).map(|input| match input {
+        let input = self.poll_input(cx);
+        self.silent |= input.is_ready();
+        input.map(|input| match input {
             Ok(Input::Said(Err(Breach::Closed)) | Input::Noticed(Notice::Ended(_) | Notice::Spent(_))) => {
                 "it has ended".to_owned()
             }
@@ -137,6 +139,21 @@ impl Process {
             Ok(_) => "it spoke when nobody had asked".to_owned(),
             Err(error) => error.to_string(),
         })
+    }
+
+    /// Whether a process that waits can be given an event, as its sockets themselves tell: what has just happened to it
+    /// may not have been noticed yet.
+    pub(super) fn is_sound(&mut self) -> bool {
+        if !self.lives() {
+            return false;
+        }
+        while let Some(notice) = self.supervision.now() {
+            let other = notice.and_then(|(notice, descriptors)| self.take_in(notice, descriptors));
+            if !matches!(other, Ok(None)) {
+                return false;
+            }
+        }
+        self.runtime.is_quiet() && self.poll_wait(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// What it has used by now; none where that cannot be known before its end.

@@ -4,11 +4,13 @@
 use super::frames::{self, Breach, Frame, Invocation, Reader};
 use super::runtime_api::RuntimeApi;
 use bytes::{Buf, Bytes};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -96,6 +98,16 @@ impl Runtime {
         }
     }
 
+    /// Whether the runtime has said nothing and is there, as its end itself tells, which may know more than has been
+    /// noticed.
+    pub(super) fn is_quiet(&self) -> bool {
+        match self {
+            Runtime::Channel(channel) => channel.is_quiet(),
+            // Only its connections could tell, and they may come and go.
+            Runtime::Api(_) => true,
+        }
+    }
+
     /// Whether the program comes from the package.
     pub(super) fn is_custom(&self) -> bool {
         matches!(self, Runtime::Api(_))
@@ -159,6 +171,12 @@ impl Channel {
             }
         }
         Poll::Pending
+    }
+
+    fn is_quiet(&self) -> bool {
+        let socket = self.writer.as_ref().as_raw_fd();
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(socket, &mut [0], flags) == Err(Errno::EAGAIN)
     }
 
     async fn rest(&mut self) -> Option<Result<Frame, Breach>> {

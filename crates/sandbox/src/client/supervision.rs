@@ -5,7 +5,7 @@ use crate::control::{self, MESSAGE, Notice, Wish};
 use crate::sys::socket;
 use nix::sys::socket::MsgFlags;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 
@@ -27,20 +27,20 @@ impl Supervision {
 
     /// The next notice and the descriptors that came with it.
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<(Notice, Vec<OwnedFd>), Error>> {
-        let mut buffer = [0; NOTICE];
         loop {
             let mut readiness = ready!(self.socket.poll_read_ready(cx)).map_err(Error::LauncherGone)?;
-            let received =
-                readiness.try_io(|socket| socket::receive(socket, &mut buffer, MsgFlags::MSG_DONTWAIT));
-            let (length, descriptors) = match received {
-                Err(_would_block) => continue,
-                // Said once if the launcher has closed without reading our wish; what it sent before comes next.
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => continue,
-                Ok(received) => received.map_err(Error::LauncherGone)?,
-            };
-            let notice = control::decode(&buffer[..length]);
-            let notice = notice.ok_or_else(|| Error::LauncherGone(io::ErrorKind::UnexpectedEof.into()))?;
-            return Poll::Ready(Ok((notice, descriptors)));
+            match readiness.try_io(receive) {
+                Ok(received) => return Poll::Ready(received.map_err(Error::LauncherGone)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// The next notice that has come by now: the socket itself is asked, which may know more than has been noticed.
+    pub(super) fn now(&self) -> Option<Result<(Notice, Vec<OwnedFd>), Error>> {
+        match receive(self.socket.get_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            received => Some(received.map_err(Error::LauncherGone)),
         }
     }
 
@@ -49,6 +49,20 @@ impl Supervision {
         // If it cannot be told, it is gone, and the wait for its answer will say so.
         let _ = socket::send(self.socket.get_ref(), &control::encode(&wish), &[], MsgFlags::MSG_DONTWAIT);
     }
+}
+
+/// Takes one notice off the socket.
+fn receive(socket: impl AsFd) -> io::Result<(Notice, Vec<OwnedFd>)> {
+    let mut buffer = [0; NOTICE];
+    let (length, descriptors) = loop {
+        match socket::receive(&socket, &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            // Said once if the launcher has closed without reading our wish; what it sent before comes next.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            received => break received?,
+        }
+    };
+    let notice = control::decode(&buffer[..length]).ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok((notice, descriptors))
 }
 
 /// Sends a job to the launcher.

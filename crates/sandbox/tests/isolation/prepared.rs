@@ -177,8 +177,10 @@ def handler(event, context): pass
         );
         let (_code, job) = python(&node, &source);
         let mut prepared = prepared(&node, &job).await;
+        assert!(prepared.is_sound());
         let why = timeout(DEADLINE, poll_fn(|cx| prepared.poll_wait(cx))).await.expect("it is noticed");
         assert!(why.contains(reason), "{deed}: {why}");
+        assert!(!prepared.is_sound());
     }
     node.nothing_left().await;
 }

@@ -32,7 +32,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("kept = subprocess.Popen(['sleep', '100'])", "child process (sleep)"),
     ("os.fork() or time.sleep(100)", "child process (python"),
     ("os.fork() or os._exit(0)", "child process"), // that nobody has waited for
-    ("os.fork() or os.setsid() or os.fork() or time.sleep(100); os.wait if False else 0", "child process"),
     ("kept = mmap.mmap(-1, 4096)", "copies would share"),
     ("kept = mmap.mmap(-1, 4096, prot=mmap.PROT_READ)", "copies would share"),
     (

@@ -204,7 +204,10 @@ impl Pool {
 
     /// Takes the process that began to wait last; those that are of no use go.
     pub(super) fn take(&mut self) -> Option<Box<dyn Process>> {
-        std::iter::from_fn(|| self.held.pop_back()).find_map(|held| held.process.take())
+        std::iter::from_fn(|| self.held.pop_back()).find_map(|held| {
+            let mut process = held.process.take()?;
+            process.is_sound().then_some(process)
+        })
     }
 
     /// Gives a process to an event that waits for one; back if there is none.

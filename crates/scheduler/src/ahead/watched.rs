@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// How something that waits is looked after; ready, with the reason, when it is of no use any more.
@@ -11,7 +11,6 @@ pub(super) type Look<T> = fn(&mut T, &mut Context<'_>) -> Poll<String>;
 /// Something that waits. Taking it costs no turn of another task.
 pub(super) struct Watched<T: ?Sized> {
     slot: Arc<Mutex<Option<Box<T>>>>,
-    look: Look<T>,
     task: AbortHandle,
 }
 
@@ -37,16 +36,12 @@ impl<T: ?Sized + Send + 'static> Watched<T> {
                 lost(reason);
             }
         });
-        Watched { slot, look, task }
+        Watched { slot, task }
     }
 
-    /// Takes it, unless it is of no use.
+    /// Takes it, if it is still there.
     pub(super) fn take(self) -> Option<Box<T>> {
-        let mut thing = held(&self.slot).take()?;
-        match (self.look)(&mut thing, &mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => Some(thing),
-            Poll::Ready(_) => None,
-        }
+        held(&self.slot).take()
     }
 
     /// Whether it is still there.
