@@ -181,6 +181,27 @@ def handler(event, context):
         assert len(set(values)) == len(drawn), place
 
 
+def test_an_event_loop_that_a_thread_runs_goes_on_in_a_copy_of_python(python):
+    runtime = python("""
+import asyncio, threading
+ticks = []
+async def tick():
+    while True:
+        await asyncio.sleep(0.001)
+        ticks.append(asyncio.get_running_loop())
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+ticking = asyncio.run_coroutine_threadsafe(tick(), loop)
+
+def handler(event, context):
+    ticks.clear()
+    slept = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01, "slept"), loop).result(10)
+    return [slept, len(ticks) > 0, set(ticks) == {loop}, ticking.done()]
+""").ready()
+    runtime.capture().resume()
+    assert runtime.call() == ("A", ["slept", True, True, False])
+
+
 def test_copies_of_python_would_have_it_in_common(python):
     runtime = python("import random\ndef handler(event, context):\n    return random.random()", FORKED, copies=2)
     runtime.ready().capture()

@@ -568,6 +568,44 @@ def reseed():
         uuid._node = int.from_bytes(posix.urandom(6), "big") | 1 << 40
 
 
+HELD = []  # lets each event loop go on that a thread runs
+
+
+def hold_loops():
+    """Holds every event loop that a thread runs: a loop that runs takes itself for another one's as soon as the
+    process has another id (asyncio notes it, up to Python 3.13)."""
+    asyncio = sys.modules.get("asyncio")
+    if not asyncio:
+        return
+    import gc
+    import threading
+
+    def hold(loop, asked, held, release, turns):
+        asked.wait()
+        if turns:  # what woke it is read first, not to lie there
+            loop.call_soon(hold, loop, asked, held, release, turns - 1)
+            return
+        held.set()
+        release.wait()
+        asyncio._set_running_loop(loop)
+
+    loops = [thing for thing in gc.get_objects() if issubclass(type(thing), asyncio.AbstractEventLoop)]
+    for loop in loops:
+        if loop.is_running():
+            asked, held, release = (threading.Event() for _ in range(3))
+            loop.call_soon_threadsafe(hold, loop, asked, held, release, 2)
+            asked.set()
+            if not held.wait(5):
+                raise Fault("Runtime.BusyLoop", "an event loop that a thread runs is busy")
+            HELD.append(release)
+
+
+def release_loops():
+    """Lets them go on."""
+    while HELD:
+        HELD.pop().set()
+
+
 def rehearse():
     """Runs what every event runs: the interpreter rewrites code while it is new, in memory that copies share."""
     global REQUEST_ID
@@ -597,6 +635,7 @@ def get_ready_to_be_copied():
     while registered:
         func, args, kwargs = registered.pop()
         func(*args, **kwargs)
+    hold_loops()
     rehearse()
     gc.unfreeze()
     gc.collect()
@@ -611,6 +650,7 @@ def become_a_copy(body):
         set_variable(name, value)
     reseed()
     describe_function()
+    release_loops()
     for func, args, kwargs in hooks("after_restore"):
         func(*args, **kwargs)
 

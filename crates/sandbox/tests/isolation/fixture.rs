@@ -28,7 +28,7 @@ pub(crate) struct Node {
     /// The launcher's process.
     pub(crate) launcher: i32,
     /// Where the node runs events in copies: what is copied, by function.
-    templates: Option<Mutex<BTreeMap<String, Box<Template>>>>,
+    templates: Option<tokio::sync::Mutex<BTreeMap<String, Box<Template>>>>,
     /// Code that has been unpacked, by its text: a function has one template.
     codes: Mutex<BTreeMap<String, Code>>,
 }
@@ -72,7 +72,7 @@ impl Node {
             println!("skipped: {reason}");
             return None;
         }
-        Some(Node { templates: Some(Mutex::default()), ..node })
+        Some(Node { templates: Some(tokio::sync::Mutex::default()), ..node })
     }
 
     /// Starts a launcher of its own that caps processor time or does not.
@@ -162,6 +162,16 @@ impl Node {
         job: Job,
         platform: impl FnOnce(TcpListener) + Send + 'static,
     ) -> Ran {
+        self.run_in(self.templates.is_some(), job, platform).await
+    }
+
+    /// Runs a job to its end in a copy, or in a process that is started for it.
+    pub(crate) async fn run_in(
+        &self,
+        copy: bool,
+        job: Job,
+        platform: impl FnOnce(TcpListener) + Send + 'static,
+    ) -> Ran {
         let (to, mut from) = mpsc::channel(10_000);
         let platform: Platform = Box::new(|listener| {
             platform(listener);
@@ -175,7 +185,7 @@ impl Node {
             lines
         };
         let running = async {
-            if self.templates.is_some() {
+            if copy {
                 let copy = self.copy(&job.function, platform).await;
                 return copy.run(job, to).await;
             }
@@ -202,16 +212,13 @@ impl Node {
     pub(crate) async fn copy(&self, function: &Function, platform: Platform) -> Prepared {
         let templates = self.templates.as_ref().expect("a node of copies");
         let name = format!("{} {:?}", function.code_dir.display(), function.spec);
-        let known = templates.lock().unwrap().get(&name).map(|template| template.original());
-        let original = match known {
-            Some(original) => original,
-            None => {
-                let template = self.template(function).await.expect("it can be captured");
-                let original = template.original();
-                templates.lock().unwrap().insert(name, template);
-                original
-            }
-        };
+        let mut templates = templates.lock().await;
+        if !templates.contains_key(&name) {
+            let template = self.template(function).await.expect("it can be captured");
+            templates.insert(name.clone(), template);
+        }
+        let original = templates[&name].original();
+        drop(templates);
         self.copy_of(&original, platform).await
     }
 
@@ -264,7 +271,7 @@ impl Node {
     /// Waits until only the launcher, its janitor and its two waiting processes are left; lets go of templates.
     pub(crate) async fn nothing_left(&self) {
         if let Some(templates) = &self.templates {
-            templates.lock().unwrap().clear();
+            templates.lock().await.clear();
         }
         eventually("all processes of the event are gone", || descendants(self.launcher).len() <= 4).await;
     }

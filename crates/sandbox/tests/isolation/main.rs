@@ -5,6 +5,7 @@ mod answers;
 #[allow(dead_code, reason = "the other test program uses all of it")]
 mod census;
 mod channel;
+mod continuity;
 mod copies;
 mod custom;
 mod escapes;

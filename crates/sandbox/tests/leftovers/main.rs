@@ -1,5 +1,5 @@
-//! Ten thousand events, good and hostile, and then a count of everything that an event could leave behind. A program
-//! of its own: no other test's sandboxes are counted.
+//! Ten thousand events, good and hostile, half of them in copies, and then a count of everything that an event could leave
+//! behind. A program of its own: no other test's sandboxes are counted.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../isolation/census.rs"]
@@ -21,7 +21,7 @@ const EVENTS: usize = 10_000;
 const AT_ONCE: usize = 12;
 
 /// Handlers, and how many of a hundred events they get.
-const MIX: [(usize, &str); 21] = [
+const MIX: [(usize, &str); 22] = [
     (40, "return 1"),
     (8, "raise ValueError('no')"),
     (5, "import absent"),
@@ -41,7 +41,8 @@ const MIX: [(usize, &str); 21] = [
     ),
     (2, "os.fork() or (os.setsid(), os.fork() or time.sleep(100))"),
     (2, "libc.shmget(7, 1 << 20, 0o1777); libc.semget(7, 1, 0o1777)"),
-    (2, "mmap.mmap(-1, 1 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x8000)"),
+    (1, "bytearray(1 << 30)"),
+    (1, "mmap.mmap(-1, 1 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x8000)"),
     (1, "[os.fork() or time.sleep(100) for _ in range(40)]"),
     (2, "time.sleep(100)"),
     (1, "os.kill(os.getpid(), 19)"),
@@ -53,22 +54,28 @@ const GIVEN_UP: usize = 50;
 
 #[tokio::test]
 async fn ten_thousand_events_leave_nothing() {
-    let node = Node::start().await;
+    let (node, copies) = match Node::of_copies().await {
+        Some(node) => (node, true),
+        None => (Node::start().await, false),
+    };
     let codes: Vec<(usize, Code)> = MIX.iter().map(|(weight, body)| (*weight, code(&node, body))).collect();
     let hundred: Vec<&Code> =
         codes.iter().flat_map(|(weight, code)| (0..*weight).map(move |_| code)).collect();
     assert_eq!(hundred.len(), 100);
     // The first events build what is built once: a root directory, a full set of waiting processes.
-    run_all(&node, &hundred, 100).await;
+    run_all(&node, copies, &hundred, 100).await;
+    node.nothing_left().await;
     let before = node.settled().await;
 
     let began = Instant::now();
-    let ends = run_all(&node, &hundred, EVENTS).await;
+    let ends = run_all(&node, copies, &hundred, EVENTS).await;
     println!("{EVENTS} events in {:?}: {ends:?}", began.elapsed());
     for exit in ["Answered", "TimedOut", "OutOfMemory", "Died", "given up"] {
         assert!(ends.contains_key(exit), "{exit}: {ends:?}");
+        assert!(!copies || ends.contains_key(&format!("copy: {exit}")), "{exit}: {ends:?}");
     }
 
+    node.nothing_left().await;
     let after = node.settled_at(&before).await;
     println!("{after:#?}");
     assert_eq!(after, before);
@@ -100,14 +107,14 @@ fn code(node: &Node, body: &str) -> Code {
 }
 
 /// Runs so many events of the mix, [`AT_ONCE`] at a time, and counts how they ended.
-async fn run_all(node: &Node, mix: &[&Code], events: usize) -> BTreeMap<String, usize> {
+async fn run_all(node: &Node, copies: bool, mix: &[&Code], events: usize) -> BTreeMap<String, usize> {
     let next = Mutex::new(0..events);
     let ends = Mutex::new(BTreeMap::new());
     let worker = || async {
         loop {
             let number = next.lock().unwrap().next();
             let Some(number) = number else { return };
-            let end = run_one(node, mix, number).await;
+            let end = run_one(node, copies, mix, number).await;
             *ends.lock().unwrap().entry(end).or_insert(0) += 1;
         }
     };
@@ -121,17 +128,21 @@ async fn run_all(node: &Node, mix: &[&Code], events: usize) -> BTreeMap<String, 
     ends.into_inner().unwrap()
 }
 
-async fn run_one(node: &Node, mix: &[&Code], number: usize) -> String {
+async fn run_one(node: &Node, copies: bool, mix: &[&Code], number: usize) -> String {
     // A step that has no factor in common with a hundred meets all of the mix, and no kind in a row.
     let code = mix[number * 37 % mix.len()];
-    let run = node.run(with(job(code.path(), "{}"), |spec| (spec.timeout_s, spec.memory_mb) = (1, 128)));
+    let job = with(job(code.path(), "{}"), |spec| (spec.timeout_s, spec.memory_mb) = (1, 128));
+    // Each hundred is all started, or all copied.
+    let copy = copies && number / mix.len() % 2 == 1;
+    let run = node.run_in(copy, job, |_| {});
     let patience = if number.is_multiple_of(GIVEN_UP) {
         Duration::from_millis((number / GIVEN_UP % 60) as u64)
     } else {
         Duration::MAX
     };
+    let how = if copy { "copy: " } else { "" };
     match tokio::time::timeout(patience, run).await {
-        Err(_) => "given up".to_owned(),
-        Ok(ran) => format!("{:?}", ran.report.exit),
+        Err(_) => format!("{how}given up"),
+        Ok(ran) => format!("{how}{:?}", ran.report.exit),
     }
 }

@@ -93,6 +93,9 @@ pub(super) fn capture(
         }
     };
     release(&room, zygote)?;
+    for id in &stopped.ids {
+        threads::end_quietly(&tracee, *id);
+    }
     let threads = stopped.keep();
     Ok(Captured { threads, own_id })
 }

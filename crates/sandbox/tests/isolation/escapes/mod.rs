@@ -77,6 +77,11 @@ def handler(event, context):
     return results
 "#;
 
+/// The handler of [`ATTEMPTS`].
+pub(crate) fn evaluate() -> &'static str {
+    &ATTEMPTS[ATTEMPTS.find("def handler").unwrap()..]
+}
+
 /// Runs a function that evaluates these expressions, one after the other, and returns what came of each.
 pub(crate) async fn try_each(node: &Node, expressions: &[&str]) -> Vec<String> {
     let event = serde_json::to_string(expressions).unwrap();
