@@ -98,7 +98,11 @@ fn check(label: &str, accounts: &[String], actions: &[String]) -> Result<(), Fau
             return Err(invalid_value(format!("SQS:{action}"), "ActionName", reason));
         }
         if !ACTIONS.contains(&action.as_str()) {
-            return Err(invalid_value(format!("SQS:{action}"), "ActionName", "Please refer to the appropriate WSDL for a list of valid actions."));
+            return Err(invalid_value(
+                format!("SQS:{action}"),
+                "ActionName",
+                "Please refer to the appropriate WSDL for a list of valid actions.",
+            ));
         }
     }
     let account = accounts.iter().find(|id| id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()));
@@ -112,9 +116,9 @@ fn one_or_many(values: impl Iterator<Item = String>) -> Value {
 
 /// The policy of a queue, or an empty one.
 pub(super) fn policy(policy: Option<&str>, arn: &str) -> Value {
-    policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| {
-        json!({ "Version": "2008-10-17", "Id": format!("{arn}/SQSDefaultPolicy"), "Statement": [] })
-    })
+    policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(
+        || json!({ "Version": "2008-10-17", "Id": format!("{arn}/SQSDefaultPolicy"), "Statement": [] }),
+    )
 }
 
 /// The statements of a policy; one that stands alone becomes a list.

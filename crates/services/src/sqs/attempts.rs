@@ -39,7 +39,8 @@ impl Attempts {
             inner.order.remove(&old);
         }
         while let Some((number, key)) = inner.order.first_key_value().map(|(n, key)| (*n, key.clone())) {
-            let old = inner.answers.get(&key).is_none_or(|(_, at, _)| now.since(*at) >= limits::SQS_DEDUPLICATION);
+            let old =
+                inner.answers.get(&key).is_none_or(|(_, at, _)| now.since(*at) >= limits::SQS_DEDUPLICATION);
             if !old && inner.order.len() <= MOST / limits::SQS_BATCH {
                 break;
             }

@@ -59,14 +59,24 @@ pub(super) struct Done {
 }
 
 /// Checks the ids of the entries of a batch; `kind` is what AWS calls one entry.
-pub(super) fn check_ids<'a>(ids: impl ExactSizeIterator<Item = Option<&'a str>>, kind: &str) -> Result<(), Fault> {
+pub(super) fn check_ids<'a>(
+    ids: impl ExactSizeIterator<Item = Option<&'a str>>,
+    kind: &str,
+) -> Result<(), Fault> {
     if ids.len() == 0 {
-        return Err(fault("EmptyBatchRequest", format!("There should be at least one {kind} in the request.")));
+        return Err(fault(
+            "EmptyBatchRequest",
+            format!("There should be at least one {kind} in the request."),
+        ));
     }
     if ids.len() > limits::SQS_BATCH {
         return Err(fault(
             "TooManyEntriesInBatchRequest",
-            format!("Maximum number of entries per request are {}. You have sent {}.", limits::SQS_BATCH, ids.len()),
+            format!(
+                "Maximum number of entries per request are {}. You have sent {}.",
+                limits::SQS_BATCH,
+                ids.len()
+            ),
         ));
     }
     let mut seen = HashSet::new();

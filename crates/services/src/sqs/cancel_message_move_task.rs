@@ -24,7 +24,8 @@ pub(super) struct Output {
 
 pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Output, Fault> {
     let handle = input.task_handle.ok_or_else(|| missing("TaskHandle"))?;
-    let handle = TaskHandle::parse(&handle).ok_or_else(|| invalid("Value for parameter TaskHandle is invalid."))?;
+    let handle =
+        TaskHandle::parse(&handle).ok_or_else(|| invalid("Value for parameter TaskHandle is invalid."))?;
     let moved = state
         .write(call, move |tx| {
             find(tx, &handle.source_arn, "SourceArn")?;

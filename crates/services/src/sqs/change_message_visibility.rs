@@ -38,7 +38,11 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<(), Fa
 pub(super) fn change(tx: &Tx<'_>, queue: &Queue, handle: &str, seconds: i64) -> Result<(), Stop> {
     let visibility = u64::try_from(seconds).map(Duration::from_secs).ok();
     let visibility = visibility.filter(|time| *time <= limits::SQS_VISIBILITY).ok_or_else(|| {
-        invalid_value(seconds, "VisibilityTimeout", "VisibilityTimeout must be an integer between 0 and 43200")
+        invalid_value(
+            seconds,
+            "VisibilityTimeout",
+            "VisibilityTimeout must be an integer between 0 and 43200",
+        )
     })?;
     let parsed = Handle::parse(handle).ok_or_else(|| bad_handle(handle))?;
     match tx.change_visibility(queue, &parsed, visibility)? {

@@ -63,7 +63,8 @@ fn same(existing: &Settings, wanted: &Settings, given: &Attributes) -> Result<()
     let (existing, wanted) = (of_settings(existing), of_settings(wanted));
     let other = given.keys().find(|name| existing.get(*name) != wanted.get(*name));
     other.map_or(Ok(()), |name| {
-        let message = format!("A queue already exists with the same name and a different value for attribute {name}");
+        let message =
+            format!("A queue already exists with the same name and a different value for attribute {name}");
         Err(fault("QueueNameExists", message))
     })
 }

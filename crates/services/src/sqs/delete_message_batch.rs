@@ -2,11 +2,11 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html>
 
+use super::Sqs;
 use super::batch::{Answer, Done, check_ids};
 use super::delete_message::delete;
 use super::fault::{Stop, missing};
 use super::target::Target;
-use super::Sqs;
 use serde::Deserialize;
 use wire::Fault;
 use wire::rpc::Call;

@@ -15,7 +15,9 @@ pub(super) fn of_body(body: &str) -> String {
 }
 
 /// The digest of attributes, in the order of their names; none if there are none.
-pub(super) fn of_attributes<'a>(attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>) -> Option<String> {
+pub(super) fn of_attributes<'a>(
+    attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>,
+) -> Option<String> {
     // They come sorted out of a map already, unless somebody changes its kind.
     let sorted: BTreeMap<_, _> = attributes.into_iter().collect();
     if sorted.is_empty() {
@@ -66,7 +68,9 @@ mod tests {
         let binary = Attribute {
             data_type: "Binary".into(),
             string_value: None,
-            binary_value: Some(STANDARD.encode(b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01")),
+            binary_value: Some(
+                STANDARD.encode(b"traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01"),
+            ),
         };
         let attributes: BTreeMap<String, Attribute> = [("attr1".to_owned(), binary)].into();
         assert_eq!(of_attributes(&attributes).as_deref(), Some("8cbe4db156db8a94db8b801b7addb984"));

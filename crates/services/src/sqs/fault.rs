@@ -58,7 +58,10 @@ pub(super) fn no_queue() -> Fault {
 }
 
 pub(super) fn bad_handle(handle: &str) -> Fault {
-    fault("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))
+    fault(
+        "ReceiptHandleIsInvalid",
+        format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+    )
 }
 
 /// Whatever stops an operation: the caller's fault, or one of the store.

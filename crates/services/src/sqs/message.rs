@@ -118,9 +118,10 @@ fn delay(seconds: Option<i64>, fifo: bool) -> Result<Option<Duration>, Fault> {
         let reason = "The request include parameter that is not valid for this queue type.";
         return Err(invalid_value(seconds, "DelaySeconds", reason));
     }
-    let natural = u64::try_from(seconds).ok().filter(|seconds| *seconds <= 900).ok_or_else(|| {
-        invalid_value(seconds, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
-    })?;
+    let natural = u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds <= 900)
+        .ok_or_else(|| invalid_value(seconds, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900."))?;
     // The delay of a FIFO queue is the queue's own.
     Ok((!fifo).then(|| Duration::from_secs(natural)))
 }
@@ -161,7 +162,8 @@ fn system_attributes(given: BTreeMap<String, Given>) -> Result<BTreeMap<String, 
 
 fn attributes(given: BTreeMap<String, Given>) -> Result<BTreeMap<String, Attribute>, Fault> {
     if given.len() > 10 {
-        let message = format!("Number of message attributes [{}] exceeds the allowed maximum [10].", given.len());
+        let message =
+            format!("Number of message attributes [{}] exceeds the allowed maximum [10].", given.len());
         return Err(invalid(message));
     }
     given.into_iter().map(|(name, one)| Ok((name.clone(), attribute(&name, one)?))).collect()
@@ -187,13 +189,16 @@ fn attribute(name: &str, given: Given) -> Result<Attribute, Fault> {
         ))
     };
     if kind.len() > 256 {
-        return Err(invalid(format!("The message attribute '{name}' has a type that is longer than 256 bytes.")));
+        return Err(invalid(format!(
+            "The message attribute '{name}' has a type that is longer than 256 bytes."
+        )));
     }
     let (string_value, binary_value) = match kind.split('.').next() {
         Some(base @ ("String" | "Number")) => {
             let value = given.string_value.filter(|value| !value.is_empty()).ok_or_else(empty)?;
             if base == "Number" && !is_number(&value) {
-                let message = format!("Can't cast the value of message (user) attribute '{name}' to a number.");
+                let message =
+                    format!("Can't cast the value of message (user) attribute '{name}' to a number.");
                 return Err(invalid(message));
             }
             if !value.chars().all(allowed) {
@@ -255,7 +260,9 @@ fn check_name(name: &str) -> Result<(), Fault> {
 
 /// The fault of a message that is too long for its queue.
 pub(super) fn too_long(limit: usize) -> Fault {
-    invalid(format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."))
+    invalid(format!(
+        "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+    ))
 }
 
 /// The fault of a batch that is too long; none if it is not.
@@ -263,7 +270,10 @@ pub(super) fn batch_too_long(size: usize) -> Option<Fault> {
     (size > limits::SQS_MESSAGE).then(|| {
         fault(
             "BatchRequestTooLong",
-            format!("Batch requests cannot be longer than {} bytes. You have sent {size} bytes.", limits::SQS_MESSAGE),
+            format!(
+                "Batch requests cannot be longer than {} bytes. You have sent {size} bytes.",
+                limits::SQS_MESSAGE
+            ),
         )
     })
 }

@@ -30,8 +30,11 @@ pub static API: Api<Sqs> = Api {
             Flat::list("Successful", "ChangeMessageVisibilityBatchResultEntry"),
             FAILED,
         ]),
-        Operation::new("CreateQueue", rpc!(create_queue::run))
-            .flat(&[ATTRIBUTES, TAGS, Flat::map("tags", "tag", "Key", "Value")]),
+        Operation::new("CreateQueue", rpc!(create_queue::run)).flat(&[
+            ATTRIBUTES,
+            TAGS,
+            Flat::map("tags", "tag", "Key", "Value"),
+        ]),
         Operation::new("DeleteMessage", rpc!(delete_message::run)),
         Operation::new("DeleteMessageBatch", rpc!(delete_message_batch::run)).flat(&[
             Flat::list("Entries", "DeleteMessageBatchRequestEntry"),

@@ -32,17 +32,25 @@ impl Page {
                 .decode(token)
                 .ok()
                 .and_then(|bytes| String::from_utf8(bytes).ok())
-                .ok_or_else(|| invalid_value(token, "NextToken", "The token is not one that this server gave."))?,
+                .ok_or_else(|| {
+                    invalid_value(token, "NextToken", "The token is not one that this server gave.")
+                })?,
         };
         Ok(Page { limit: usize::try_from(limit).unwrap_or(1), told: most.is_some(), after })
     }
 
     /// The URLs of this page, and what the next one begins with.
-    pub(super) fn read(&self, view: &View<'_>, filter: Filter<'_>, call: &Call) -> Result<(Vec<String>, Option<String>)> {
+    pub(super) fn read(
+        &self,
+        view: &View<'_>,
+        filter: Filter<'_>,
+        call: &Call,
+    ) -> Result<(Vec<String>, Option<String>)> {
         let mut queues = view.queues(filter, &self.after, self.limit + 1)?;
         let more = queues.len() > self.limit;
         queues.truncate(self.limit);
-        let last = queues.last().filter(|_| more && self.told).map(|queue| URL_SAFE_NO_PAD.encode(&queue.arn));
+        let last =
+            queues.last().filter(|_| more && self.told).map(|queue| URL_SAFE_NO_PAD.encode(&queue.arn));
         Ok((queues.iter().map(|queue| target::url(call, &queue.arn)).collect(), last))
     }
 }

@@ -145,7 +145,10 @@ async fn receive(state: &Sqs, target: &Target, asked: &Asked, call: &Call) -> Re
         if ready == Ready::Now {
             let received = take(state, target, asked, call).await?;
             if received.over_limit && wait.is_zero() && !queue.is_fifo() {
-                return Err(fault("OverLimit", "Too many messages are in flight; delete some of them first."));
+                return Err(fault(
+                    "OverLimit",
+                    "Too many messages are in flight; delete some of them first.",
+                ));
             }
             if !received.messages.is_empty() {
                 if let Some(place) = place {
@@ -161,7 +164,7 @@ async fn receive(state: &Sqs, target: &Target, asked: &Asked, call: &Call) -> Re
         }
         let left = wait.saturating_sub(began.elapsed());
         let Some(place) = place.as_mut().filter(|_| !left.is_zero()) else { return Ok(Vec::new()) };
-        if ready != Ready::Now && tokio::time::timeout(left, place.woken(ready)).await.is_err() {
+        if ready != Ready::Now && !tokio::time::timeout(left, place.woken(ready)).await.unwrap_or(false) {
             return Ok(Vec::new());
         }
     }
@@ -220,9 +223,13 @@ fn tell(message: Message, names: &[String], wanted: &[String]) -> Told {
         ("DeadLetterQueueSourceArn", message.origin),
     ];
     let asked = |name: &str| names.iter().any(|one| one == "All" || one == name);
-    let attributes = all.into_iter().filter(|(name, _)| asked(name)).filter_map(|(name, value)| Some((name, value?)));
-    let message_attributes: BTreeMap<String, Attribute> =
-        head.attributes.into_iter().filter(|(name, _)| wanted.iter().any(|pattern| matches(pattern, name))).collect();
+    let attributes =
+        all.into_iter().filter(|(name, _)| asked(name)).filter_map(|(name, value)| Some((name, value?)));
+    let message_attributes: BTreeMap<String, Attribute> = head
+        .attributes
+        .into_iter()
+        .filter(|(name, _)| wanted.iter().any(|pattern| matches(pattern, name)))
+        .collect();
     Told {
         message_id: message.id.to_string(),
         receipt_handle: message.handle.to_string(),

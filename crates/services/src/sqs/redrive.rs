@@ -35,7 +35,12 @@ pub(super) fn policy(value: &str) -> Result<Option<Redrive>, Fault> {
     let most = number.and_then(|count| u32::try_from(count).ok()).filter(|count| (1..=1000).contains(count));
     let most = most.ok_or_else(|| {
         let told = count.as_str().map_or_else(|| count.to_string(), str::to_owned);
-        wrong(value, &format!("Invalid value for maxReceiveCount: {told}, valid values are from 1 to 1000 both inclusive."))
+        wrong(
+            value,
+            &format!(
+                "Invalid value for maxReceiveCount: {told}, valid values are from 1 to 1000 both inclusive."
+            ),
+        )
     })?;
     Ok(Some(Redrive { target, most }))
 }
@@ -72,7 +77,9 @@ fn allows(policy: Option<&str>, arn: &str) -> bool {
     let policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     match policy["redrivePermission"].as_str() {
         Some("denyAll") => false,
-        Some("byQueue") => policy["sourceQueueArns"].as_array().is_some_and(|arns| arns.iter().any(|one| one == arn)),
+        Some("byQueue") => {
+            policy["sourceQueueArns"].as_array().is_some_and(|arns| arns.iter().any(|one| one == arn))
+        }
         _ => true,
     }
 }
@@ -83,20 +90,25 @@ pub(super) fn allow_policy(value: &str) -> Result<Option<String>, Fault> {
         return Ok(None);
     }
     let wrong = |reason: &str| invalid_value(value, "RedriveAllowPolicy", reason);
-    let map: Map<String, Value> = serde_json::from_str(value)
-        .map_err(|_| wrong("Amazon SQS can't create the redrive allow policy, as it's in an unsupported format."))?;
+    let map: Map<String, Value> = serde_json::from_str(value).map_err(|_| {
+        wrong("Amazon SQS can't create the redrive allow policy, as it's in an unsupported format.")
+    })?;
     let sources = map.get("sourceQueueArns").map(|sources| sources.as_array());
     match (map.get("redrivePermission").and_then(Value::as_str), sources) {
         (Some("allowAll" | "denyAll"), None) => {}
         (Some("allowAll" | "denyAll"), Some(_)) => {
-            return Err(wrong("sourceQueueArns can be specified only when the redrivePermission is byQueue."));
+            return Err(wrong(
+                "sourceQueueArns can be specified only when the redrivePermission is byQueue.",
+            ));
         }
         (Some("byQueue"), Some(Some(arns))) if arns.len() > 10 => {
             return Err(wrong("Only 10 source queue ARNs can be specified."));
         }
         (Some("byQueue"), Some(Some(arns)))
             if !arns.is_empty() && arns.iter().all(|arn| arn.as_str().is_some_and(is_queue_arn)) => {}
-        (Some("byQueue"), _) => return Err(wrong("sourceQueueArns must name from 1 to 10 queues by their ARNs.")),
+        (Some("byQueue"), _) => {
+            return Err(wrong("sourceQueueArns must name from 1 to 10 queues by their ARNs."));
+        }
         _ => return Err(wrong("redrivePermission must be allowAll, denyAll or byQueue.")),
     }
     Ok(Some(value.to_owned()))

@@ -2,9 +2,9 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
+use super::Sqs;
 use super::message::{Digests, Entry, too_long};
 use super::target::{Target, account};
-use super::Sqs;
 use serde::{Deserialize, Serialize};
 use wire::Fault;
 use wire::rpc::Call;

@@ -52,11 +52,14 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
             // What every message of a FIFO queue must have is missing: the whole batch is refused.
             return Err(invalid(fault.message.clone()));
         }
-        messages.push((id, checked.map(|(message, size)| {
-            total += size;
-            let digests = Digests::of(&message);
-            (message, digests)
-        })));
+        messages.push((
+            id,
+            checked.map(|(message, size)| {
+                total += size;
+                let digests = Digests::of(&message);
+                (message, digests)
+            }),
+        ));
     }
     if let Some(fault) = batch_too_long(total) {
         return Err(fault);

@@ -37,6 +37,7 @@ struct Inner {
     bins: HashMap<i64, Bin>,
     due: BTreeSet<(Timestamp, i64)>,
     places: u64,
+    closed: bool,
     in_flight: HashMap<i64, usize>,
 }
 
@@ -112,6 +113,15 @@ impl Arrivals {
         if self.with(|inner| inner.expect(bin, at)) {
             self.0.timer.notify_one();
         }
+    }
+
+    /// Sends everybody away: nobody waits any more.
+    pub(super) fn close(&self) {
+        self.with(|inner| {
+            inner.closed = true;
+            inner.bins.clear();
+            inner.due.clear();
+        });
     }
 
     /// Tells waiters what a transaction brought.
@@ -216,20 +226,25 @@ impl Place {
         self.signal = Some(signal);
         self.arrivals.with(|inner| {
             inner.leave(left, number);
-            inner.bins.entry(queue.bin).or_default().waiting.insert(number, waker);
+            if !inner.closed {
+                inner.bins.entry(queue.bin).or_default().waiting.insert(number, waker);
+            }
         });
     }
 
-    /// Waits until there may be something to receive; `ready` is what was found after standing up.
-    pub async fn woken(&mut self, ready: Ready) {
+    /// Waits until there may be something to receive; `ready` is what was found after standing up. False when the store
+    /// closes: there is no use in waiting any more.
+    pub async fn woken(&mut self, ready: Ready) -> bool {
         if let Ready::At(at) = ready {
             self.arrivals.expect(self.bin, at);
         }
         if let Some(signal) = &mut self.signal {
-            let _ = signal.await;
+            let woken = signal.await.is_ok();
             self.signal = None;
-            self.owes = true;
+            self.owes = woken;
+            return woken;
         }
+        true
     }
 
     /// Leaves with something: the next one looks whether there is more.

@@ -29,6 +29,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Looks after all messages until `stop` becomes true.
 pub async fn run(store: Store, stop: watch::Receiver<bool>) {
     tokio::join!(wake(&store, stop.clone()), chores(&store, stop.clone()), sweep(&store, stop));
+    store.arrivals().close();
 }
 
 async fn wake(store: &Store, mut stop: watch::Receiver<bool>) {
