@@ -21,6 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wire::{Caller, Service};
 
+/// How often the lifecycle rules of buckets are followed. S3 does so once a day.
+const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -62,11 +65,12 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
     let starts = Arc::new(OnceLock::new());
+    let s3 = Arc::new(S3::new(store.clone(), REGION));
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
-        s3: S3::new(store.clone(), REGION),
+        s3: s3.clone(),
         status: Status { store: store.clone(), lambda, starts: starts.clone() },
         clock: clock.clone(),
     });
@@ -99,6 +103,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
+        tokio::spawn(lifecycles(s3, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
             Caller::Outside,
@@ -132,6 +137,17 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Follows the lifecycle rules of buckets: at start, and again and again.
+async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
+    loop {
+        s3.expire().await;
+        tokio::select! {
+            () = tokio::time::sleep(LIFECYCLES) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 async fn connect_sandbox(

@@ -4,6 +4,7 @@
 //! a savepoint of its own, so that one caller's error leaves the others' work whole.
 
 use crate::blob::{Blobs, Pinned};
+use crate::key::InstallationKey;
 use crate::lock::DirLock;
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
@@ -34,7 +35,7 @@ const WRITES_WAITING: usize = 1_024;
 const READERS_KEPT: usize = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 2] = [FIRST, RUNS];
+const LAYOUTS: [&str; 3] = [FIRST, RUNS, SMALL];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -61,6 +62,11 @@ CREATE TABLE run (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL,
 CREATE INDEX run_function ON run (function, ended);
 ";
 
+// Bytes that are too few for a file of their own.
+const SMALL: &str = "
+CREATE TABLE small (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);
+";
+
 /// All durable state of an installation. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -78,6 +84,7 @@ struct Shared {
     leases: Leases,
     starts: Starts,
     specs: Kept,
+    key: InstallationKey,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -134,6 +141,7 @@ impl Store {
             leases: Leases::new(wakes.clone()),
             starts: Starts::default(),
             specs: Kept::default(),
+            key: InstallationKey::open(dir)?,
             wakes,
             clock,
             _lock: lock,
@@ -230,6 +238,11 @@ impl Store {
     /// The lane of events that somebody waits for.
     pub fn sync_lane(&self) -> &SyncLane {
         &self.0.sync_lane
+    }
+
+    /// The secret of this installation, from which what is encrypted at rest gets its keys.
+    pub fn key(&self) -> &InstallationKey {
+        &self.0.key
     }
 
     pub(crate) fn kept_specs(&self) -> &Kept {
