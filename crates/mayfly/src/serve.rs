@@ -12,6 +12,7 @@ use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
+use services::sqs::{Pauses, Sqs};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,6 +24,10 @@ use wire::{Caller, Service};
 
 /// How often the lifecycle rules of buckets are followed. S3 does so once a day.
 const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
+
+/// How long the scrubber rests between two passes, and how many bytes it rereads in a second.
+const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
+const SCRUB_RATE: u64 = 8 << 20;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -71,6 +76,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
         s3: s3.clone(),
+        sqs: Sqs::new(store.clone(), pauses(&config)),
         status: Status { store: store.clone(), lambda, starts: starts.clone() },
         clock: clock.clone(),
     });
@@ -102,8 +108,10 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     };
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
+        tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
-        tokio::spawn(lifecycles(s3, stop.subscribe())),
+        tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
+        tokio::spawn(scrubs(s3, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
             Caller::Outside,
@@ -137,6 +145,20 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Rereads what is stored, slowly, again and again.
+async fn scrubs(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SCRUBS) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = s3.scrub(SCRUB_RATE) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 /// Follows the lifecycle rules of buckets: at start, and again and again.
@@ -187,6 +209,13 @@ fn capacity(config: &Config) -> Capacity {
         memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
+    }
+}
+
+fn pauses(config: &Config) -> Pauses {
+    Pauses {
+        recreate: Duration::from_secs(config.queues.recreate_s),
+        purge: Duration::from_secs(config.queues.purge_s),
     }
 }
 

@@ -20,6 +20,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlobId([u8; 32]);
 
+impl BlobId {
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        BlobId(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
@@ -108,9 +118,35 @@ impl Blobs {
             _ => {}
         }
         make_private_dir(&temporary)?;
+        Ok(Blobs::at(dir))
+    }
+
+    /// The blobs in `dir`, as they are.
+    pub(crate) fn at(dir: &Path) -> Self {
         let directory =
             Directory { dir: dir.to_owned(), next_temporary: AtomicU64::new(0), pins: Pins::default() };
-        Ok(Blobs(Arc::new(directory)))
+        Blobs(Arc::new(directory))
+    }
+
+    /// The blobs that have a file.
+    pub(crate) fn files(&self) -> Result<impl Iterator<Item = Result<BlobId>> + use<'_>> {
+        let at = |error| Error::file("list", &self.0.dir, error);
+        let dirs = std::fs::read_dir(&self.0.dir).map_err(at)?;
+        let files = dirs.flat_map(move |dir| match dir {
+            Ok(dir) if dir.file_name() == "tmp" => Vec::new(),
+            Ok(dir) => match std::fs::read_dir(dir.path()) {
+                Ok(files) => files.map(|file| file.map(|file| file.file_name()).map_err(at)).collect(),
+                Err(error) => vec![Err(at(error))],
+            },
+            Err(error) => vec![Err(at(error))],
+        });
+        Ok(files.filter_map(|name| match name {
+            Ok(name) => {
+                let hash = name.to_str().and_then(|name| blake3::Hash::from_hex(name).ok())?;
+                Some(Ok(BlobId(*hash.as_bytes())))
+            }
+            Err(error) => Some(Err(error)),
+        }))
     }
 
     /// Begins a new blob. It blocks, as everything that a writer does.
@@ -269,7 +305,7 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    fn is_linked(&self, id: BlobId) -> Result<bool> {
+    pub(crate) fn is_linked(&self, id: BlobId) -> Result<bool> {
         let found = self
             .connection()
             .prepare_cached("SELECT 1 FROM blob_ref WHERE id = ?1")?
@@ -310,20 +346,10 @@ impl Store {
 
     /// Removes every blob that nothing links: what a crash left between writing and linking.
     pub(crate) fn sweep_blobs(&self) -> Result<()> {
-        let at = |error| Error::file("list", &self.blobs().0.dir, error);
-        for dir in std::fs::read_dir(&self.blobs().0.dir).map_err(at)? {
-            let dir = dir.map_err(at)?;
-            if dir.file_name() == "tmp" {
-                continue;
-            }
-            for file in std::fs::read_dir(dir.path()).map_err(at)? {
-                let name = file.map_err(at)?.file_name();
-                if let Some(hash) = name.to_str().and_then(|name| blake3::Hash::from_hex(name).ok()) {
-                    let id = BlobId(*hash.as_bytes());
-                    if !self.read(|view| view.is_linked(id))? {
-                        self.remove_unlinked([id])?;
-                    }
-                }
+        for id in self.blobs().files()? {
+            let id = id?;
+            if !self.read(|view| view.is_linked(id))? {
+                self.remove_unlinked([id])?;
             }
         }
         Ok(())

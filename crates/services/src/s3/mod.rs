@@ -26,6 +26,7 @@ mod change;
 mod checksum;
 mod conditions;
 mod cors;
+mod damage;
 mod defaults;
 mod description;
 mod destination;
@@ -92,6 +93,7 @@ mod upload_part_copy;
 #[cfg(test)]
 mod testing;
 
+pub use damage::damaged_objects;
 pub use operations::{MISSING, OPERATIONS};
 pub use response::fault_response;
 
