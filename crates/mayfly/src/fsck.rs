@@ -48,6 +48,9 @@ pub(crate) fn main(flags: &cli::Fsck) -> Result<ExitCode> {
         println!("{problem}");
     }
     let orphans = inspection.orphans()?;
-    println!("{count} blobs with {bytes} bytes verified, {orphans} files without a record, {} problems", problems.len());
+    println!(
+        "{count} blobs with {bytes} bytes verified, {orphans} files without a record, {} problems",
+        problems.len()
+    );
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

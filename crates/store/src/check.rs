@@ -117,9 +117,8 @@ impl View<'_> {
     /// # Errors
     /// Only faults of the store.
     pub fn linked_blobs(&self, after: Option<BlobId>, limit: u32) -> Result<Vec<BlobId>> {
-        let mut statement = self
-            .connection()
-            .prepare_cached("SELECT id FROM blob_ref WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let mut statement =
+            self.connection().prepare_cached("SELECT id FROM blob_ref WHERE id > ?1 ORDER BY id LIMIT ?2")?;
         let after: Vec<u8> = after.map(|id| id.bytes().to_vec()).unwrap_or_default();
         let rows = statement.query_map(params![after, limit], |row| row.get::<_, [u8; 32]>(0))?;
         rows.map(|row| Ok(BlobId::of(row?))).collect()
@@ -196,7 +195,13 @@ mod tests {
         let verdicts: Vec<_> = ids.iter().map(|id| inspection.blob(*id).unwrap()).collect();
         assert_eq!(verdicts, [Verdict::Damaged, Verdict::Missing, Verdict::Right(3)]);
         assert_eq!(store.verify_blob(ids[0], |_| {}).unwrap(), Verdict::Damaged);
-        let unlinked = store.write({ let id = ids[0]; move |tx| tx.unlink(id) }).await.unwrap();
+        let unlinked = store
+            .write({
+                let id = ids[0];
+                move |tx| tx.unlink(id)
+            })
+            .await
+            .unwrap();
         assert_eq!(store.verify_blob(unlinked, |_| {}).unwrap(), Verdict::Right(0));
     }
 }

@@ -110,6 +110,11 @@ impl Reader {
         Ok(Reader { store: store.clone(), segments, key, open: Mutex::new(None) })
     }
 
+    /// Whether reading does not wait for the disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.segments.iter().all(|segment| matches!(segment.source, Source::Memory(_)))
+    }
+
     /// Reads some of the bytes in `range`, from its start: at least one, if it is not empty. It blocks.
     ///
     /// # Errors

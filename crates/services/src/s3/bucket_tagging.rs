@@ -6,6 +6,7 @@ use super::State;
 use super::error::Result;
 use super::parameters::check_query;
 use super::request::Context;
+use super::response::Status;
 use super::settings::TAGGING;
 use super::tags::{OF_BUCKET, of_set};
 use s3s::dto::{
@@ -33,7 +34,7 @@ pub(super) async fn put(
     of_set(input.tagging.tag_set.clone(), OF_BUCKET)?;
     state.store.write(move |tx| TAGGING.put(tx, &input.bucket, &input.tagging)).await?;
     let mut response = S3Response::new(PutBucketTaggingOutput {});
-    response.status = Some(http::StatusCode::NO_CONTENT);
+    response.extensions.insert(Status(http::StatusCode::NO_CONTENT));
     Ok(response)
 }
 

@@ -42,7 +42,7 @@ impl Asked {
     }
 
     fn matches(&self, rule: &CORSRule) -> bool {
-        rule.allowed_methods.iter().any(|method| *method == self.method)
+        rule.allowed_methods.contains(&self.method)
             && rule.allowed_origins.iter().any(|origin| fits(origin, &self.origin))
             && self.headers.iter().all(|name| {
                 let mut allowed = rule.allowed_headers.iter().flatten();

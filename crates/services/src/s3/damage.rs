@@ -63,7 +63,8 @@ pub fn damaged_objects(view: &View<'_>, damaged: &HashSet<BlobId>) -> store::Res
             parts.insert((id, number_of(key)), ());
         }
     })?;
-    found.extend(parts.into_keys().map(|(id, number)| format!("part {number} of the upload {}", id.simple())));
+    found
+        .extend(parts.into_keys().map(|(id, number)| format!("part {number} of the upload {}", id.simple())));
     Ok(found)
 }
 

@@ -33,6 +33,10 @@ enum Action {
 /// Does all that is due.
 pub(super) async fn run(state: &State) -> Result<()> {
     forget_completed(state).await?;
+    // Files that somebody was reading when their last link went.
+    let store = state.store.clone();
+    let removing = tokio::task::spawn_blocking(move || store.remove_unlinked([]));
+    removing.await.map_err(|_| Error::Broken("a removal panicked"))??;
     for bucket in state.store.read(buckets_with_lifecycle)? {
         let Some(lifecycle) = state.store.read(|view| LIFECYCLE.get(view, &bucket))? else { continue };
         for look in [current, older, uploads] {

@@ -30,13 +30,10 @@ pub(super) async fn run(
 ) -> Result<S3Response<GetObjectOutput>> {
     let if_range = request.headers.get(IF_RANGE).cloned();
     let customer = sse::customer(&request.headers)?;
-    let (input, store) = (request.input, state.store.clone());
-    let reading =
-        tokio::task::spawn_blocking(move || get(&store, input, if_range.as_ref(), customer.as_ref()));
-    reading.await.map_err(|_| Error::Broken("reading an object panicked"))?.map(S3Response::new)
+    get(&state.store, request.input, if_range.as_ref(), customer.as_ref()).await.map(S3Response::new)
 }
 
-fn get(
+async fn get(
     store: &Store,
     input: GetObjectInput,
     if_range: Option<&HeaderValue>,
@@ -55,15 +52,22 @@ fn get(
         // A range of a version that is gone is of no use: the whole object is answered.
         let etag = format!("\"{}\"", target.object.etag);
         let same = if_range.is_none_or(|if_range| if_range.as_bytes() == etag.as_bytes());
-        let extent =
-            Extent::of(view, &target.object, input.range.clone().filter(|_| same), input.part_number)?;
+        let extent = Extent::of(view, &target.object, input.range.filter(|_| same), input.part_number)?;
         let expiration = expiration::of(view, &target.bucket, (&input.bucket, &input.key), &target.object)?;
         let bytes = extent.bytes.clone();
         Ok(((extent, expiration), bytes))
     })?;
     let head = describe(&target, &extent, input.checksum_mode.as_ref());
     let bytes = extent.bytes;
-    let first = reader.read(bytes.start..bytes.end.min(bytes.start + reader::PIECE)).map_err(Error::Read)?;
+    let beginning = bytes.start..bytes.end.min(bytes.start + reader::PIECE);
+    let (reader, first) = if reader.is_in_memory() {
+        let first = reader.read(beginning).map_err(Error::Read)?;
+        (reader, first)
+    } else {
+        let reading =
+            tokio::task::spawn_blocking(move || reader.read(beginning).map(|first| (reader, first)));
+        reading.await.map_err(|_| Error::Broken("reading an object panicked"))?.map_err(Error::Read)?
+    };
     let body = if first.len() as u64 == bytes.end - bytes.start {
         StreamingBlob::from(s3s::Body::from(first))
     } else {

@@ -27,7 +27,7 @@ pub(super) async fn run(
     let customer = sse::customer(&request.headers)?;
     let (target, extent, expiration) = state.store.read(|view| {
         let target = find::object(view, &input.bucket, &input.key, input.version_id.as_deref())?;
-        let extent = Extent::of(view, &target.object, input.range.clone(), input.part_number)?;
+        let extent = Extent::of(view, &target.object, input.range, input.part_number)?;
         let expiration = expiration::of(view, &target.bucket, (&input.bucket, &input.key), &target.object)?;
         Ok::<_, Error>((target, extent, expiration))
     })?;

@@ -133,8 +133,9 @@ pub(super) fn check_change(
     now: Timestamp,
 ) -> Result<()> {
     let Some(present) = present.filter(|present| present.until > now) else { return Ok(()) };
-    let weaker = wanted
-        .is_none_or(|wanted| wanted.until < present.until || (present.compliance && !wanted.compliance));
+    // Longer in the same mode is for everybody.
+    let weaker =
+        wanted.is_none_or(|wanted| wanted.until < present.until || present.compliance != wanted.compliance);
     if weaker && (present.compliance || !bypass) {
         return Err(refuse(
             S3ErrorCode::AccessDenied,

@@ -163,6 +163,13 @@ impl S3 {
         }
     }
 
+    /// Rereads all stored bytes once, at most `rate` of them in a second; damage is reported by key in the log.
+    pub async fn scrub(&self, rate: u64) {
+        if let Err(error) = damage::scrub(&self.state, rate).await {
+            tracing::error!(error = error::chain(&error), "stored bytes could not be verified");
+        }
+    }
+
     async fn answer(
         &self,
         head: &response::Head,

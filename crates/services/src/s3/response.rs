@@ -33,6 +33,10 @@ fn is_attributes(uri: &http::Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("attributes")))
 }
 
+/// The status of an answer that is not the one that `s3s` gives it.
+#[derive(Clone, Copy)]
+pub(super) struct Status(pub(super) StatusCode);
+
 /// The second id of a request, as S3 sends one. Here it says the same in another form.
 pub(super) fn host_id(id: RequestId) -> String {
     STANDARD.encode(id.0.as_bytes())
@@ -78,13 +82,18 @@ pub(super) fn finish(head: &Head, answer: Result<HttpResponse, HttpError>) -> Re
         Some(document) if head.bare_etag => {
             let document = String::from_utf8_lossy(&document)
                 .replace("<ETag>&quot;", "<ETag>")
-                .replace("&quot;</ETag>", "</ETag>");
+                .replace("&quot;</ETag>", "</ETag>")
+                .replace("<ETag>\"", "<ETag>")
+                .replace("\"</ETag>", "</ETag>");
             parts.headers.remove(CONTENT_LENGTH);
             Body::from(bytes::Bytes::from(document))
         }
         Some(document) => Body::from(document),
         None => Body::stream(body),
     };
+    if let Some(Status(status)) = parts.extensions.get() {
+        parts.status = *status;
+    }
     if parts.status == StatusCode::OK && parts.headers.contains_key(CONTENT_RANGE) {
         parts.status = StatusCode::PARTIAL_CONTENT;
     }

@@ -9,6 +9,7 @@ use super::find;
 use super::lifecycle::due;
 use super::parameters::check_query;
 use super::request::Context;
+use super::response::Status;
 use super::version::{self, Entry};
 use s3s::dto::{RestoreObjectInput, RestoreObjectOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response};
@@ -53,6 +54,7 @@ pub(super) async fn run(
         })
         .await?;
     let mut response = S3Response::new(RestoreObjectOutput::default());
-    response.status = Some(if again { http::StatusCode::OK } else { http::StatusCode::ACCEPTED });
+    let status = if again { http::StatusCode::OK } else { http::StatusCode::ACCEPTED };
+    response.extensions.insert(Status(status));
     Ok(response)
 }
