@@ -1,7 +1,9 @@
 //! Everything that rests or waits, behind one door.
 //!
-//! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
-//!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed; [`run`]: what their runs cost;
+//! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content, [`small`]: few
+//!   bytes beside the records; [`key`]: the installation's secret;
+//!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;
+//!   [`run`]: what their runs cost;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
 //!
@@ -9,8 +11,10 @@
 #![forbid(unsafe_code)]
 
 pub mod blob;
+pub mod check;
 mod engine;
 mod error;
+pub mod key;
 pub mod kv;
 mod lock;
 pub mod log;
@@ -18,6 +22,7 @@ pub mod message;
 pub mod package;
 pub mod queue;
 pub mod run;
+pub mod small;
 mod specs;
 pub mod sql;
 pub mod starts;
