@@ -101,6 +101,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
+        tokio::spawn(scheduler::sources::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,

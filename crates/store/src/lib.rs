@@ -14,6 +14,7 @@ mod error;
 pub mod kv;
 mod lock;
 pub mod log;
+pub mod mapping;
 pub mod message;
 pub mod package;
 pub mod queue;
