@@ -2,7 +2,7 @@
 //! them.
 
 use crate::kv::{From, Stored, Table};
-use crate::{Result, Store, View};
+use crate::{Result, Store, Tx, View};
 use model::{FunctionArn, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,7 +48,59 @@ pub struct Mapping {
 
 impl Stored for Mapping {}
 
+/// The UUIDs of mappings by their source and function.
+const BY_ENDS: Table<Ends> = Table::new("lambda.mapping-of");
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Ends(Uuid);
+
+impl Stored for Ends {}
+
+fn ends(source: &str, function: &str) -> String {
+    format!("{source}\0{function}")
+}
+
+impl Tx<'_> {
+    /// Writes a mapping; one that exists keeps its source.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn put_mapping(&self, mapping: &Mapping) -> Result<()> {
+        let key = mapping.uuid.to_string();
+        if let Some(old) = self.get(&MAPPINGS, &key)? {
+            self.delete(&BY_ENDS, ends(&old.source, old.function.as_str()))?;
+        }
+        self.put(&BY_ENDS, ends(&mapping.source, mapping.function.as_str()), &Ends(mapping.uuid))?;
+        self.put(&MAPPINGS, key, mapping)
+    }
+
+    /// Removes a mapping.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn delete_mapping(&self, mapping: &Mapping) -> Result<()> {
+        self.delete(&BY_ENDS, ends(&mapping.source, mapping.function.as_str()))?;
+        self.delete(&MAPPINGS, mapping.uuid.to_string()).map(drop)
+    }
+}
+
 impl View<'_> {
+    /// The mapping with this UUID.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn mapping(&self, uuid: &str) -> Result<Option<Mapping>> {
+        self.get(&MAPPINGS, uuid)
+    }
+
+    /// The UUID of the mapping from `source` to `function`.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn mapping_of(&self, source: &str, function: &FunctionArn) -> Result<Option<Uuid>> {
+        Ok(self.get(&BY_ENDS, ends(source, function.as_str()))?.map(|Ends(uuid)| uuid))
+    }
+
     /// Up to `limit` mappings behind the one called `after`.
     ///
     /// # Errors

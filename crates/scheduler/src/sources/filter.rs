@@ -5,15 +5,19 @@
 use model::Pattern;
 use serde_json::Value;
 
-/// The filters of a mapping.
+/// The filters of a mapping; one that asks for nothing lets everything through.
 #[derive(Debug)]
-pub(super) struct Filters(Vec<Pattern>);
+pub(super) struct Filters(Vec<Option<Pattern>>);
 
 impl Filters {
     /// The filters that `patterns` say: they were checked when the mapping was made.
     pub(super) fn new(patterns: &[String]) -> Self {
         let read = |text: &String| {
+            if text.trim() == "{}" {
+                return Some(None);
+            }
             Pattern::parse(text)
+                .map(Some)
                 .inspect_err(
                     |error| tracing::error!(%error, "a filter of an event source mapping cannot be read"),
                 )
@@ -28,6 +32,7 @@ impl Filters {
         let mut parsed = None;
         self.0.is_empty()
             || self.0.iter().any(|pattern| {
+                let Some(pattern) = pattern else { return true };
                 if !pattern.looks_into("body") {
                     return pattern.matches(record);
                 }
@@ -57,6 +62,7 @@ mod tests {
             (vec![r#"{"body":{"a":[1]}}"#], r#"{"a":1}"#, true),
             (vec![r#"{"body":{"a":[1]}}"#], r#"{"a":2}"#, false),
             (vec![r#"{"body":{"a":[1]}}"#], "no json", false),
+            (vec!["{}"], "x", true),
             (vec![r#"{"body":["plain"]}"#], "plain", true),
             (vec![r#"{"body":["plain"]}"#], r#"{"a":1}"#, false),
             (

@@ -12,6 +12,7 @@ mod pace;
 mod poll;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 use store::Store;
 use store::mapping::Mapping;
@@ -29,7 +30,7 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 struct Running {
     mapping: Mapping,
     /// Dropped when it shall end.
-    _stop: watch::Sender<bool>,
+    end: watch::Sender<bool>,
 }
 
 /// Runs the mappings of `store` until `stop` becomes true; then waits for the batches that run.
@@ -58,7 +59,7 @@ pub async fn run(store: Store, mut stop: watch::Receiver<bool>) {
                 if let Err(error) = ended {
                     tracing::error!(%error, "an event source mapping broke off");
                     // Whichever it was begins anew.
-                    running.retain(|_, one| one._stop.receiver_count() > 0);
+                    running.retain(|_, one| one.end.receiver_count() > 0);
                 }
             }
         }
@@ -76,10 +77,10 @@ fn follow(
 ) {
     running.retain(|_, one| mappings.contains(&one.mapping));
     for mapping in mappings {
-        if !running.contains_key(&mapping.uuid) {
+        if let Entry::Vacant(free) = running.entry(mapping.uuid) {
             let end = watch::Sender::new(false);
             tasks.spawn(poll::run(store.clone(), mapping.clone(), end.subscribe()));
-            running.insert(mapping.uuid, Running { mapping, _stop: end });
+            free.insert(Running { mapping, end });
         }
     }
 }

@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// How long a message stays hidden beyond the time that its function may take.
-const SPARE: Duration = Duration::from_secs(30);
+/// How long a message stays hidden beyond the time that its function or its window may take. It is hidden anew while
+/// its batch runs.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// How long to wait for a queue or a function that is not there.
 const ABSENT: Duration = Duration::from_secs(5);
@@ -171,8 +172,8 @@ impl Poller {
             ready => return Ok(Found::Nothing(ready)),
         }
         let visibility = Duration::from_secs(queue.settings.visibility.into());
-        let needed = spec.timeout() + Duration::from_secs(self.mapping.window.into()) + SPARE;
-        let hold = Hold { hold: visibility.max(needed), back: visibility };
+        let needed = spec.timeout().max(Duration::from_secs(self.mapping.window.into()));
+        let hold = Hold { hold: visibility.max(needed) + SPARE, back: visibility };
         let most = if queue.is_fifo() { most.min(limits::SQS_BATCH) } else { most.min(TAKEN) };
         let arn = arn.clone();
         let received = self
