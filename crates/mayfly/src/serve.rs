@@ -109,6 +109,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
+        tokio::spawn(scheduler::sources::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
         tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
         tokio::spawn(scrubs(s3, stop.subscribe())),

@@ -49,6 +49,8 @@ pub enum Source {
     S3,
     /// An HTTP request to a function URL.
     Url,
+    /// Messages of a queue, by an event source mapping.
+    Queue,
 }
 
 /// One piece of work for one function.

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod logging;
 pub mod metering;
 pub mod outcome;
+pub mod pattern;
 pub mod runtime;
 
 pub use arn::{ACCOUNT, FunctionArn, REGION};
@@ -20,4 +21,5 @@ pub use function::{CodeId, FunctionSpec, NetworkPolicy, StartMode};
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use metering::{Metering, Run, RunStatus, StartKind};
 pub use outcome::{FunctionError, Outcome};
+pub use pattern::Pattern;
 pub use runtime::{Chosen, Installed, Language, NotAvailable, Runtimes, Wanted};

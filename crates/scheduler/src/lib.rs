@@ -13,6 +13,7 @@ pub mod place;
 mod record;
 pub mod runner;
 pub mod settle;
+pub mod sources;
 
 pub use ahead::{Bounds, State};
 pub use dispatch::{Inside, Scheduler, Settings};

@@ -100,6 +100,8 @@ pub(crate) struct Wakes {
     pub(crate) log: watch::Sender<i64>,
     /// How often functions were written or removed since the start.
     pub(crate) specs: watch::Sender<u64>,
+    /// How often event source mappings were written or removed since the start.
+    pub(crate) mappings: watch::Sender<u64>,
     /// Who waits for messages.
     pub(crate) arrivals: Arrivals,
 }
@@ -123,6 +125,7 @@ impl Store {
             events: Notify::new(),
             log: watch::Sender::new(last_log),
             specs: watch::Sender::new(0),
+            mappings: watch::Sender::new(0),
             arrivals: Arrivals::default(),
         });
         let last_message: i64 =
@@ -329,6 +332,7 @@ pub struct Tx<'a> {
     pub(crate) events_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
     pub(crate) specs_changed: Cell<bool>,
+    pub(crate) mappings_changed: Cell<bool>,
     /// Messages that can be received: of which bin, from when on, how many.
     pub(crate) arrived: RefCell<Vec<(i64, Timestamp, usize)>>,
     /// There are messages to remove or to move.
@@ -380,6 +384,7 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             events_changed: Cell::new(false),
             last_log: Cell::new(0),
             specs_changed: Cell::new(false),
+            mappings_changed: Cell::new(false),
             arrived: RefCell::default(),
             chores: Cell::new(false),
             arrivals: &wakes.arrivals,
@@ -406,6 +411,9 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             }
             if tx.last_log.get() > 0 {
                 wakes.log.send_replace(tx.last_log.get());
+            }
+            if tx.mappings_changed.get() {
+                wakes.mappings.send_modify(|changes| *changes += 1);
             }
             wakes.arrivals.tell(&tx.arrived.borrow(), clock.now());
             if tx.chores.get() {

@@ -43,7 +43,7 @@ impl Stored for Floor {}
 /// A named table of records of one type.
 #[derive(Debug)]
 pub struct Table<V> {
-    name: &'static str,
+    pub(crate) name: &'static str,
     record: PhantomData<fn() -> V>,
 }
 
@@ -172,6 +172,9 @@ impl Tx<'_> {
     fn note_change<V>(&self, table: &Table<V>) {
         if table.name == SPECS.name {
             self.specs_changed.set(true);
+        }
+        if table.name == crate::mapping::MAPPINGS.name {
+            self.mappings_changed.set(true);
         }
     }
 }

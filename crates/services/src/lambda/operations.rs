@@ -3,10 +3,12 @@
 use super::Lambda;
 use super::error::{answer, settle};
 use super::{
-    add_permission, create_function, create_function_url_config, delete_function, delete_function_url_config,
-    get_account_settings, get_function, get_function_configuration, get_function_url_config, get_policy,
-    invoke, list_function_url_configs, list_functions, list_tags, remove_permission, tag_resource,
-    untag_resource, update_function_code, update_function_configuration, update_function_url_config,
+    add_permission, create_event_source_mapping, create_function, create_function_url_config,
+    delete_event_source_mapping, delete_function, delete_function_url_config, get_account_settings,
+    get_event_source_mapping, get_function, get_function_configuration, get_function_url_config, get_policy,
+    invoke, list_event_source_mappings, list_function_url_configs, list_functions, list_tags,
+    remove_permission, tag_resource, untag_resource, update_event_source_mapping, update_function_code,
+    update_function_configuration, update_function_url_config,
 };
 use http::Method;
 use model::limits;
@@ -57,7 +59,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
     Operation::missing("CreateAlias", Method::POST, "/2015-03-31/functions/{FunctionName}/aliases"),
     Operation::missing("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
     Operation::missing("CreateCodeSigningConfig", Method::POST, "/2020-04-22/code-signing-configs"),
-    Operation::missing("CreateEventSourceMapping", Method::POST, "/2015-03-31/event-source-mappings"),
+    Operation::new(
+        "CreateEventSourceMapping",
+        Method::POST,
+        "/2015-03-31/event-source-mappings",
+        json!(202, create_event_source_mapping),
+    ),
     Operation::new("CreateFunction", Method::POST, "/2015-03-31/functions", json!(201, create_function))
         .body_limit(limits::REQUEST_BODY),
     Operation::new(
@@ -77,10 +84,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::DELETE,
         "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteEventSourceMapping",
         Method::DELETE,
         "/2015-03-31/event-source-mappings/{UUID}",
+        json!(202, delete_event_source_mapping),
     ),
     Operation::new(
         "DeleteFunction",
@@ -151,7 +159,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::GET,
         "/2025-12-01/durable-executions/{DurableExecutionArn}/state",
     ),
-    Operation::missing("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
+    Operation::new(
+        "GetEventSourceMapping",
+        Method::GET,
+        "/2015-03-31/event-source-mappings/{UUID}",
+        json!(200, get_event_source_mapping),
+    ),
     Operation::new(
         "GetFunction",
         Method::GET,
@@ -243,7 +256,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::GET,
         "/2025-12-01/functions/{FunctionName}/durable-executions",
     ),
-    Operation::missing("ListEventSourceMappings", Method::GET, "/2015-03-31/event-source-mappings"),
+    Operation::new(
+        "ListEventSourceMappings",
+        Method::GET,
+        "/2015-03-31/event-source-mappings",
+        json!(200, list_event_source_mappings),
+    ),
     Operation::missing(
         "ListFunctionEventInvokeConfigs",
         Method::GET,
@@ -365,7 +383,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::PUT,
         "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
     ),
-    Operation::missing("UpdateEventSourceMapping", Method::PUT, "/2015-03-31/event-source-mappings/{UUID}"),
+    Operation::new(
+        "UpdateEventSourceMapping",
+        Method::PUT,
+        "/2015-03-31/event-source-mappings/{UUID}",
+        json!(202, update_event_source_mapping),
+    ),
     Operation::new(
         "UpdateFunctionCode",
         Method::PUT,
