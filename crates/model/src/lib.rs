@@ -13,7 +13,7 @@ pub mod metering;
 pub mod outcome;
 pub mod runtime;
 
-pub use arn::{ACCOUNT, FunctionArn, REGION};
+pub use arn::{ACCOUNT, FunctionArn, LATEST, REGION, Scope};
 pub use clock::{Clock, FakeClock, SystemClock, Timestamp};
 pub use event::{Event, RequestId, Source};
 pub use function::{CodeId, FunctionSpec, NetworkPolicy, StartMode};

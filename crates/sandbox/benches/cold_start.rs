@@ -163,6 +163,7 @@ fn job(interpreter: &Interpreter, code_dir: &Path) -> Job {
             code_dir: code_dir.to_path_buf(),
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("empty"),
         payload: "{}".into(),
         client_context: None,
         keep: false,

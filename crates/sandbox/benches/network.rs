@@ -182,6 +182,7 @@ fn job(policy: NetworkPolicy, code_dir: &Path, handler: &str, event: &str) -> Jo
             code_dir: code_dir.to_path_buf(),
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("bench"),
         payload: event.to_owned().into(),
         client_context: None,
         keep: false,

@@ -1,7 +1,7 @@
 //! A job, what the server wants to hear while it runs, and the report at its end.
 
 use bytes::Bytes;
-use model::{FunctionSpec, Metering, Outcome, RequestId, Timestamp};
+use model::{FunctionArn, FunctionSpec, Metering, Outcome, RequestId, Timestamp};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -28,6 +28,8 @@ pub struct Job {
     pub request_id: RequestId,
     /// The function.
     pub function: Function,
+    /// The function as whoever caused the event named it: with the version or the alias.
+    pub invoked: FunctionArn,
     /// The event document: JSON.
     pub payload: Bytes,
     /// The caller's `ClientContext`: JSON.

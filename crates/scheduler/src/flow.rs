@@ -135,6 +135,7 @@ impl Flow {
         let job = Job {
             request_id: event.id,
             function: self.ahead.function(&spec),
+            invoked: event.function.clone(),
             payload: event.payload.clone(),
             client_context: event.client_context.clone(),
             keep: spec.start == StartMode::Warm,
@@ -308,7 +309,7 @@ fn run_of(event: &Event, spec: &FunctionSpec, report: &Report, now: Timestamp) -
         (Outcome::Failed(error), _) => Some(error.error_type.clone()),
     };
     Run {
-        function: spec.arn.name().to_owned(),
+        function: spec.arn.log_name(),
         version: spec.version.clone(),
         request_id: event.id,
         attempt: event.attempt,

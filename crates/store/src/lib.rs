@@ -1,6 +1,6 @@
 //! Everything that rests or waits, behind one door.
 //!
-//! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
+//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content;
 //!   [`queue`]: events that wait for a process; [`log`]: what functions printed; [`run`]: what their runs cost;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
@@ -8,6 +8,7 @@
 //! The engine here is SQLite with one writer thread and group commit, beside plain files for blobs.
 #![forbid(unsafe_code)]
 
+pub mod alias;
 pub mod blob;
 mod engine;
 mod error;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Method, StatusCode};
-use model::{RequestId, limits};
+use model::{RequestId, Scope, limits};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -83,6 +83,8 @@ pub struct Call {
     pub body: Bytes,
     /// Who sent it.
     pub caller: Caller,
+    /// The account and the region that it is about.
+    pub scope: Scope,
     /// Names the request.
     pub id: RequestId,
 }
@@ -200,6 +202,7 @@ async fn run<S>(
         true => LARGE_BODIES.acquire().await.ok(),
         false => None,
     };
+    let scope = request.scope();
     let body = request.body.read(operation.body_limit).await.map_err(|error| match error {
         ReadError::TooLong(limit) => Fault::new(
             "RequestTooLargeException",
@@ -217,6 +220,7 @@ async fn run<S>(
         headers: request.head.headers,
         body,
         caller: request.caller,
+        scope,
         id: request.id,
     };
     run(state, call).await

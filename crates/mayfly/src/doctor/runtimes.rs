@@ -167,6 +167,7 @@ async fn try_out(
             code_dir,
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("doctor"),
         payload: Bytes::from_static(EVENT.as_bytes()),
         client_context: None,
         keep: false,

@@ -69,8 +69,8 @@ impl Run<'_> {
             request_id: job.request_id.to_string(),
             deadline_ms: process.lines.now().after(deadline.saturating_duration_since(now)).0,
             client_context: job.client_context.as_deref(),
-            function_arn: job.function.spec.arn.as_str(),
-            trace_id: environment::trace_id(job.request_id),
+            function_arn: job.invoked.as_str(),
+            trace_id: environment::trace_id(job.request_id, job.function.spec.tracing),
         };
         process.runtime.hand_over(&invocation, &job.payload)?;
         let end = match process.next(deadline).await? {

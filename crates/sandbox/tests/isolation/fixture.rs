@@ -336,6 +336,7 @@ pub(crate) fn job(code_dir: &Path, event: &str) -> Job {
             code_dir: code_dir.to_path_buf(),
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("tested"),
         payload: Bytes::copy_from_slice(event.as_bytes()),
         client_context: None,
         keep: false,

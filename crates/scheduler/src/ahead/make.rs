@@ -170,7 +170,7 @@ impl Ahead {
         let (store, spec) = (self.0.store.clone(), Arc::clone(spec));
         tokio::spawn(async move {
             let written: store::Result<()> =
-                store.write(move |tx| tx.append_log(spec.arn.name(), &records)).await;
+                store.write(move |tx| tx.append_log(&spec.arn.log_name(), &records)).await;
             if let Err(error) = written {
                 tracing::error!(%error, "a function's log lines are lost");
             }

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt;
 use wire::rest_json::Call;
 use wire::{Body, Response};
 
-/// The path below which zips are downloaded: `/_mayfly/code/FUNCTION/CODE`.
+/// The path below which zips are downloaded: `/_mayfly/code/ARN/CODE`.
 pub const CODE_PATH: &str = "/_mayfly/code/";
 
 /// The bytes of a zip that are in memory at one time.
@@ -25,29 +25,33 @@ const CHUNK: usize = 64 * 1024;
 
 /// Shows one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    let function = lambda.store.read(|view| Function::load(view, &named))?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
+    let function = lambda.store.read(|view| Function::resolve(view, &named))?;
     let location =
-        format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn.name(), function.spec.code);
+        format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn, function.spec.code);
     let mut shown = json!({
         "Configuration": lambda.shown(&function, &named.shown()),
         "Code": {"RepositoryType": "S3", "Location": location},
     });
-    if !function.about.tags.is_empty() {
-        shown["Tags"] = json!(function.about.tags);
+    // Tags are the function's, whichever of its versions is shown.
+    let whole = lambda.store.read(|view| Function::load(view, &named))?;
+    if !whole.about.tags.is_empty() {
+        shown["Tags"] = json!(whole.about.tags);
     }
     Ok(shown)
 }
 
 impl Lambda {
-    /// The zip of a function as a download; `path` is what follows [`CODE_PATH`]: the function's name and the
-    /// code that it has now.
+    /// The zip of a function as a download; `path` is what follows [`CODE_PATH`]: the ARN of the function or a
+    /// version of it, and the code that it has now.
     ///
     /// # Errors
     /// Faults of the store. `None` means that there is no such code.
     pub fn code(&self, path: &str) -> store::Result<Option<Response>> {
-        let Some((name, code)) = path.split_once('/') else { return Ok(None) };
-        let found = self.store.read(|view| Function::find(view, &FunctionArn::of(name)))?;
+        let Some((arn, code)) = path.split_once('/') else { return Ok(None) };
+        let Some(arn) = FunctionArn::parse(arn) else { return Ok(None) };
+        let name = arn.name();
+        let found = self.store.read(|view| Function::find(view, &arn))?;
         let Some(function) = found.filter(|function| function.spec.code.0 == code) else { return Ok(None) };
         let file = tokio::fs::File::from_std(self.store.blobs().read(function.about.zip)?);
         let chunks = stream::try_unfold(file, |mut file| async move {
@@ -86,7 +90,7 @@ mod tests {
         let path = location.strip_prefix("http://127.0.0.1:4566").unwrap().strip_prefix(CODE_PATH).unwrap();
         let download = bench.lambda.code(path).unwrap().unwrap();
         assert_eq!(base64(&download.into_body().read(1000).await.unwrap()), ZIP);
-        for path in ["f", "f/0", "g/x", ""] {
+        for path in ["f", "f/0", &format!("{ARN}/0"), &format!("{ARN}:1/x"), ""] {
             assert!(bench.lambda.code(path).unwrap().is_none());
         }
         let latest = bench.get("/2015-03-31/functions/f?Qualifier=$LATEST").await.body;

@@ -32,7 +32,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     checks.one_of("invocationType", kind, &["Event", "RequestResponse", "DryRun"]);
     checks.one_of("logType", log_type, &["None", "Tail"]);
     checks.finish()?;
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let client_context = call.header("x-amz-client-context").map(read_context).transpose()?;
     let (source, limit) = match kind {
         "Event" => (Source::InvokeAsync, limits::ASYNC_PAYLOAD),
@@ -47,25 +47,25 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     }
     let payload = if call.body.is_empty() { Bytes::from_static(b"{}") } else { call.body.clone() };
     check_json(&payload)?;
-    let mut event = Event::new(named.arn.clone(), source, lambda.store.now(), payload);
+    let mut event = Event::new(named.target(), source, lambda.store.now(), payload);
     // One id for the request, its event, and the lines in the function's log.
     event.id = call.id;
     event.client_context = client_context;
     match kind {
         "DryRun" => {
-            lambda.store.read(|view| Function::load(view, &named))?;
+            lambda.store.read(|view| Function::resolve(view, &named))?;
             Ok(reply(StatusCode::NO_CONTENT, Bytes::new()))
         }
         "Event" => {
             let accepted = lambda.store.write(move |tx| {
-                Function::load(tx, &named)?;
+                Function::resolve(tx, &named)?;
                 Ok::<_, Error>(tx.submit(&event)?)
             });
             accepted.await?;
             Ok(reply(StatusCode::ACCEPTED, Bytes::new()))
         }
         _ => {
-            lambda.store.spec(&named.arn)?.ok_or_else(|| no_function(&named))?;
+            lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
             let Ok(ticket) = lambda.store.sync_lane().submit(event) else { return Ok(too_many()) };
             match ticket.answer().await {
                 Some(answer) => Ok(answered(answer, log_type == "Tail")),
