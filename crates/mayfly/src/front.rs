@@ -54,7 +54,7 @@ impl Service for Front {
 fn looks_like_s3(request: &Request) -> bool {
     let head = &request.head;
     let signed_for_s3 = request.credential.as_ref().is_some_and(|credential| credential.service == "s3");
-    let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
+    let presigned = head.uri.query().is_some_and(|query| query.contains("Signature="));
     let in_header = head
         .headers
         .get(http::header::AUTHORIZATION)

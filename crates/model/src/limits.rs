@@ -23,6 +23,9 @@ pub const ZIP_INLINE: usize = 50 * MB;
 /// The largest request body outside S3: a 50 MB zip in base64, and room for the rest of the JSON.
 pub const REQUEST_BODY: usize = ZIP_INLINE / 3 * 4 + MB;
 
+/// Members of a form in the query protocol: more than any operation has.
+pub const FORM_PAIRS: usize = 4_096;
+
 /// How long the body of a request outside S3 may take to arrive.
 pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(300);
 
