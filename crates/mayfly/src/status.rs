@@ -23,7 +23,7 @@ use store::kv::{From, SPECS};
 use store::{Store, View};
 use wire::credential::query_value;
 use wire::rest_json::{Reply, fault_response};
-use wire::{Body, Fault, Request, Response, Service};
+use wire::{Fault, Request, Response, Service};
 
 /// The most log records in one answer.
 const RECORDS: usize = 1_000;
@@ -64,7 +64,7 @@ impl Service for Status {
         };
         match answer {
             Ok(reply) => {
-                let mut response = http::Response::new(Body::from(reply.body));
+                let mut response = http::Response::new(reply.body);
                 *response.headers_mut() = reply.headers;
                 response
             }

@@ -151,6 +151,7 @@ mod tests {
         Function {
             spec: Arc::new(spec),
             code_dir: "/".into(),
+            layers_dir: None,
             environment: Arc::new([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())].into()),
         }
     }

@@ -8,6 +8,7 @@
 pub mod aws_chunked;
 pub mod body;
 pub mod credential;
+pub mod event_stream;
 mod fault;
 mod request;
 pub mod rest_json;

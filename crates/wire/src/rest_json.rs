@@ -155,7 +155,7 @@ pub struct Reply {
     /// Headers beside the usual ones.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Reply {
@@ -173,7 +173,7 @@ impl Reply {
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Reply { status, headers, body: body.into() })
+        Ok(Reply { status, headers, body: Bytes::from(body).into() })
     }
 }
 
@@ -274,11 +274,11 @@ pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
     if let Ok(code) = HeaderValue::from_str(&fault.code) {
         headers.insert("x-amzn-errortype", code);
     }
-    respond(id, fault.status, headers, body.to_string().into())
+    respond(id, fault.status, headers, Bytes::from(body.to_string()).into())
 }
 
-fn respond(id: RequestId, status: StatusCode, headers: HeaderMap, body: Bytes) -> Response {
-    let mut response = http::Response::new(Body::from(body));
+fn respond(id: RequestId, status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {

@@ -70,6 +70,7 @@ impl Ahead {
         Function {
             spec: Arc::clone(spec),
             code_dir: self.0.store.packages().dir(&spec.code),
+            layers_dir: spec.layers.as_ref().map(|layers| self.0.store.packages().dir(layers)),
             environment: Arc::clone(&self.0.environment),
         }
     }

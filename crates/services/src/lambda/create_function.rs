@@ -61,7 +61,12 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let Some(code) = input.code else {
         return Err(invalid("Please provide a source for function code.").into());
     };
+    let laid = lambda.lay(&call.scope, settings.layers.as_deref().unwrap_or_default(), &[]).await?;
     let staged = lambda.stage(call.operation, code).await?;
+    if let Err(error) = lambda.check_size(&staged.id, laid.code()).await {
+        lambda.discard(staged);
+        return Err(error);
+    }
     let mut function = new_function(arn.clone(), &staged, input.tags, lambda.store.now());
     function.spec.network = network;
     let fits = start.apply(&mut function.spec).and_then(|()| settings.apply(&mut function));
@@ -76,6 +81,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             return Err(exists(&function.spec.arn));
         }
         tx.link(&staged.zip)?;
+        laid.give(tx, &mut function)?;
         function.save(tx)?;
         if publish_too { publish(tx, function, None) } else { Ok(function) }
     });

@@ -34,10 +34,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
                 invalid("An alias is deleted with DeleteAlias; DeleteFunction takes a version.").into()
             );
         }
-        Some(version) => {
-            let zip = lambda.store.write(move |tx| delete_version(tx, &named, &version)).await?;
-            vec![zip]
-        }
+        Some(version) => lambda.store.write(move |tx| delete_version(tx, &named, &version)).await?,
     };
     for zip in zips {
         lambda.remove_zip(zip);
@@ -45,7 +42,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     Ok(())
 }
 
-fn delete_version(tx: &Tx<'_>, named: &Named, version: &str) -> Result<BlobId, Error> {
+fn delete_version(tx: &Tx<'_>, named: &Named, version: &str) -> Result<Vec<BlobId>, Error> {
     let function = Function::find(tx, &named.target())?.ok_or_else(|| no_function(named))?;
     let leads = |alias: &Alias| alias.version == version || alias.weights.contains_key(version);
     if let Some((alias, _)) = aliases_of(tx, &named.arn, None, 1, leads)?.first() {
@@ -63,7 +60,7 @@ fn delete_version(tx: &Tx<'_>, named: &Named, version: &str) -> Result<BlobId, E
 
 fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
     let function = Function::load(tx, named)?;
-    let mut zips = vec![function.remove(tx)?];
+    let mut zips = function.remove(tx)?;
     forget_url(tx, &named.arn)?;
     loop {
         let aliases = aliases_of(tx, &named.arn, None, BATCH, |_| true)?;
@@ -84,7 +81,7 @@ fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
         }
         for version in versions {
             tx.delete(&PROVISIONED, version.spec.arn.as_str())?;
-            zips.push(version.remove(tx)?);
+            zips.extend(version.remove(tx)?);
         }
     }
     tx.forget_events_of(&named.arn)?;

@@ -7,7 +7,7 @@ use super::policy::POLICIES;
 use super::refusal::architecture;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use model::{FunctionArn, FunctionSpec, LATEST, Runtimes, Timestamp};
+use model::{CodeId, FunctionArn, FunctionSpec, LATEST, Runtimes, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -77,6 +77,10 @@ pub(super) struct Layer {
     pub(super) arn: String,
     /// The length of its zip in bytes.
     pub(super) size: u64,
+    /// Its zip: linked by the record that has the layer.
+    pub(super) zip: BlobId,
+    /// Names its unpacked files.
+    pub(super) code: CodeId,
 }
 
 /// A function or one of its versions: both records together.
@@ -140,8 +144,8 @@ impl Function {
         }
     }
 
-    /// Removes both records, and the link to the zip, which is answered.
-    pub(super) fn remove(&self, tx: &Tx<'_>) -> store::Result<BlobId> {
+    /// Removes both records, and the links to zips, which are answered.
+    pub(super) fn remove(&self, tx: &Tx<'_>) -> store::Result<Vec<BlobId>> {
         let key = self.spec.arn.as_str();
         match self.spec.arn.qualifier() {
             None => tx.delete(&ABOUT, key)?,
@@ -150,7 +154,8 @@ impl Function {
         tx.delete(&SPECS, key)?;
         tx.delete(&FLOORS, key)?;
         tx.delete(&POLICIES, key)?;
-        tx.unlink(self.about.zip)
+        let layers = self.about.layers.iter().map(|layer| layer.zip);
+        layers.chain([self.about.zip]).map(|zip| tx.unlink(zip)).collect()
     }
 
     /// Notes that the function was changed at `now`.
@@ -171,11 +176,7 @@ impl Function {
 
     /// The SHA-256 of the zip in base64, as the API shows it.
     pub(super) fn code_sha256(&self) -> String {
-        let hex = self.spec.code.0.as_bytes();
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let bytes: Vec<u8> =
-            hex.chunks_exact(2).filter_map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?)).collect();
-        BASE64_STANDARD.encode(bytes)
+        base64_of_hex(&self.spec.code.0)
     }
 
     /// As with AWS, only published versions are optimised.
@@ -267,6 +268,14 @@ pub(super) fn with_copies(mut shown: Value, copies: Option<Copies>) -> Value {
         None => {}
     }
     shown
+}
+
+/// Bytes that are written in hexadecimal, in base64.
+pub(super) fn base64_of_hex(hex: &str) -> String {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = hex.as_bytes().chunks_exact(2);
+    let bytes: Vec<u8> = pairs.filter_map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?)).collect();
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// What a list shows of a configuration: all but how things stand with it.

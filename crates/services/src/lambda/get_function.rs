@@ -5,6 +5,7 @@
 use super::Lambda;
 use super::error::Error;
 use super::function::Function;
+use super::layer::{LAYERS, LayerArn};
 use super::name::Named;
 use futures::stream;
 use http::HeaderValue;
@@ -13,6 +14,8 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use model::FunctionArn;
 use serde_json::{Value, json};
+use store::View;
+use store::blob::BlobId;
 use tokio::io::AsyncReadExt;
 use wire::rest_json::Call;
 use wire::{Body, Response};
@@ -49,11 +52,10 @@ impl Lambda {
     /// Faults of the store. `None` means that there is no such code.
     pub fn code(&self, path: &str) -> store::Result<Option<Response>> {
         let Some((arn, code)) = path.split_once('/') else { return Ok(None) };
-        let Some(arn) = FunctionArn::parse(arn) else { return Ok(None) };
-        let name = arn.name();
-        let found = self.store.read(|view| Function::find(view, &arn))?;
-        let Some(function) = found.filter(|function| function.spec.code.0 == code) else { return Ok(None) };
-        let file = tokio::fs::File::from_std(self.store.blobs().read(function.about.zip)?);
+        let Some((name, zip, len)) = self.store.read(|view| zip_of(view, arn, code))? else {
+            return Ok(None);
+        };
+        let file = tokio::fs::File::from_std(self.store.blobs().read(zip)?);
         let chunks = stream::try_unfold(file, |mut file| async move {
             let mut chunk = vec![0; CHUNK];
             let length = file.read(&mut chunk).await?;
@@ -63,13 +65,26 @@ impl Lambda {
         let mut response = Response::new(Body::stream(StreamBody::new(chunks)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-        headers.insert(CONTENT_LENGTH, function.about.zip_len.into());
+        headers.insert(CONTENT_LENGTH, len.into());
         let name = format!("attachment; filename=\"{name}.zip\"");
         if let Ok(name) = HeaderValue::from_str(&name) {
             headers.insert(CONTENT_DISPOSITION, name);
         }
         Ok(Some(response))
     }
+}
+
+/// The name, the zip and its length of a function or a version of it, or of a version of a layer, if it has this code.
+fn zip_of(view: &View<'_>, arn: &str, code: &str) -> store::Result<Option<(String, BlobId, u64)>> {
+    if let Some(arn) = FunctionArn::parse(arn) {
+        let function = Function::find(view, &arn)?.filter(|function| function.spec.code.0 == code);
+        return Ok(
+            function.map(|function| (arn.name().to_owned(), function.about.zip, function.about.zip_len))
+        );
+    }
+    let Some((arn, number)) = LayerArn::of_version(arn) else { return Ok(None) };
+    let layer = view.get(&LAYERS, arn.key(number))?.filter(|layer| layer.code.0 == code);
+    Ok(layer.map(|layer| (arn.name.clone(), layer.zip, layer.zip_len)))
 }
 
 #[cfg(test)]

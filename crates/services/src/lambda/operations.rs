@@ -6,11 +6,11 @@ use super::{
     add_permission, create_alias, create_function, create_function_url_config, delete_alias, delete_function,
     delete_function_url_config, delete_provisioned_concurrency_config, get_account_settings, get_alias,
     get_function, get_function_code_signing_config, get_function_configuration, get_function_url_config,
-    get_policy, get_provisioned_concurrency_config, invoke, list_aliases, list_function_url_configs,
-    list_functions, list_tags, list_versions_by_function, publish_version,
-    put_provisioned_concurrency_config, recursion_config, remove_permission, runtime_management_config,
-    tag_resource, untag_resource, update_alias, update_function_code, update_function_configuration,
-    update_function_url_config,
+    get_policy, get_provisioned_concurrency_config, invoke, invoke_async, invoke_with_response_stream, layer,
+    list_aliases, list_function_url_configs, list_functions, list_tags, list_versions_by_function,
+    publish_version, put_provisioned_concurrency_config, recursion_config, remove_permission,
+    runtime_management_config, tag_resource, untag_resource, update_alias, update_function_code,
+    update_function_configuration, update_function_url_config,
 };
 use http::Method;
 use model::limits;
@@ -54,10 +54,11 @@ macro_rules! reply {
 
 /// Every operation that AWS has.
 pub const OPERATIONS: &[Operation<Lambda>] = &[
-    Operation::missing(
+    Operation::new(
         "AddLayerVersionPermission",
         Method::POST,
         "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+        run!(201, layer::add_layer_version_permission::run),
     ),
     Operation::new(
         "AddPermission",
@@ -135,10 +136,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2021-10-31/functions/{FunctionName}/url",
         json!(204, delete_function_url_config),
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteLayerVersion",
         Method::DELETE,
         "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+        run!(204, layer::delete_layer_version::run),
     ),
     Operation::new(
         "DeleteProvisionedConcurrencyConfig",
@@ -229,16 +231,23 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2021-10-31/functions/{FunctionName}/url",
         json!(200, get_function_url_config),
     ),
-    Operation::missing(
+    Operation::new(
         "GetLayerVersion",
         Method::GET,
         "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+        run!(200, layer::get_layer_version::run),
     ),
-    Operation::missing("GetLayerVersionByArn", Method::GET, "/2018-10-31/layers"),
-    Operation::missing(
+    Operation::new(
+        "GetLayerVersionByArn",
+        Method::GET,
+        "/2018-10-31/layers",
+        run!(200, layer::list_layers::run),
+    ),
+    Operation::new(
         "GetLayerVersionPolicy",
         Method::GET,
         "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+        run!(200, layer::get_layer_version_policy::run),
     ),
     Operation::new(
         "GetPolicy",
@@ -265,12 +274,19 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         reply!(invoke),
     )
     .body_limit(limits::SYNC_PAYLOAD),
-    Operation::missing("InvokeAsync", Method::POST, "/2014-11-13/functions/{FunctionName}/invoke-async"),
-    Operation::missing(
+    Operation::new(
+        "InvokeAsync",
+        Method::POST,
+        "/2014-11-13/functions/{FunctionName}/invoke-async",
+        json!(202, invoke_async),
+    ),
+    Operation::new(
         "InvokeWithResponseStream",
         Method::POST,
         "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
-    ),
+        reply!(invoke_with_response_stream),
+    )
+    .body_limit(limits::SYNC_PAYLOAD),
     Operation::new(
         "ListAliases",
         Method::GET,
@@ -307,8 +323,13 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::GET,
         "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions",
     ),
-    Operation::missing("ListLayerVersions", Method::GET, "/2018-10-31/layers/{LayerName}/versions"),
-    Operation::missing("ListLayers", Method::GET, "/2018-10-31/layers"),
+    Operation::new(
+        "ListLayerVersions",
+        Method::GET,
+        "/2018-10-31/layers/{LayerName}/versions",
+        run!(200, layer::list_layer_versions::run),
+    ),
+    Operation::new("ListLayers", Method::GET, "/2018-10-31/layers", run!(200, layer::list_layers::run)),
     Operation::new(
         "ListProvisionedConcurrencyConfigs",
         Method::GET,
@@ -322,7 +343,13 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2015-03-31/functions/{FunctionName}/versions",
         json!(200, list_versions_by_function),
     ),
-    Operation::missing("PublishLayerVersion", Method::POST, "/2018-10-31/layers/{LayerName}/versions"),
+    Operation::new(
+        "PublishLayerVersion",
+        Method::POST,
+        "/2018-10-31/layers/{LayerName}/versions",
+        run!(201, layer::publish_layer_version::run),
+    )
+    .body_limit(limits::REQUEST_BODY),
     Operation::new(
         "PublishVersion",
         Method::POST,
@@ -367,10 +394,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2021-07-20/functions/{FunctionName}/runtime-management-config",
         run!(200, runtime_management_config::put),
     ),
-    Operation::missing(
+    Operation::new(
         "RemoveLayerVersionPermission",
         Method::DELETE,
         "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
+        run!(204, layer::remove_layer_version_permission::run),
     ),
     Operation::new(
         "RemovePermission",

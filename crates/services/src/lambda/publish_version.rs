@@ -77,6 +77,7 @@ pub(super) fn publish(
     version.about.revision = new_revision();
     version.about.modified = tx.now();
     tx.link_again(version.about.zip)?;
+    version.about.layers.iter().try_for_each(|layer| tx.link_again(layer.zip))?;
     version.save(tx)?;
     Ok(version)
 }

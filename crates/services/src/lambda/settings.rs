@@ -4,6 +4,7 @@
 
 use super::error::invalid;
 use super::function::Function;
+use super::layer;
 use super::logging_config::LoggingConfig;
 use super::refusal::{Rest, refuse};
 use super::validate::{Checks, all, is_account};
@@ -29,6 +30,7 @@ pub(super) struct Settings {
     pub(super) tracing_config: Option<TracingConfig>,
     pub(super) snap_start: Option<SnapStart>,
     pub(super) architectures: Option<Vec<String>>,
+    pub(super) layers: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) rest: Rest,
 }
@@ -84,6 +86,11 @@ const RESERVED: &[&str] = &[
     "LAMBDA_TASK_ROOT",
 ];
 
+/// Whether AWS has, or has had, a runtime of this name.
+pub(super) fn is_known_runtime(runtime: &str) -> bool {
+    KNOWN.iter().any(|family| runtime.starts_with(family))
+}
+
 /// How the names of AWS's runtimes begin: another one is a mistake rather than a wish.
 const KNOWN: &[&str] = &["nodejs", "java", "python", "dotnet", "go1.x", "ruby", "provided"];
 
@@ -129,6 +136,9 @@ impl Settings {
             checks.one_of("snapStart.applyOn", apply, &["PublishedVersions", "None"]);
         }
         check_architectures(&mut checks, self.architectures.as_deref());
+        if let Some(layers) = &self.layers {
+            layer::of_function::check(&mut checks, layers);
+        }
         checks.finish()?;
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime, runtimes)?;
@@ -211,7 +221,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 
 fn check_runtime(runtime: &str, runtimes: &Runtimes) -> Result<(), Fault> {
     let Err(missing) = runtimes.choose(runtime) else { return Ok(()) };
-    Err(invalid(if KNOWN.iter().any(|family| runtime.starts_with(family)) {
+    Err(invalid(if is_known_runtime(runtime) {
         missing.to_string()
     } else {
         format!(
@@ -347,7 +357,7 @@ mod tests {
                 "ValidationException",
                 "'loggingConfig.logFormat'",
             ),
-            (json!({"Layers": ["x"]}), "InvalidParameterValueException", "Layers"),
+            (json!({"Layers": ["x"]}), "ValidationException", "'layers'"),
         ] {
             let fault = check(settings.clone()).unwrap_err();
             assert_eq!(fault.code, code, "{settings}");

@@ -1,7 +1,8 @@
 //! Puts the unpacked packages in order when the program starts: what no function has goes, what one lacks comes.
 
 use super::Lambda;
-use super::function::{ABOUT, Function, VERSIONS};
+use super::error::Error;
+use super::function::{ABOUT, Function, Layer, VERSIONS};
 use model::{CodeId, FunctionArn};
 use std::collections::HashSet;
 use store::kv::{From, SPECS};
@@ -27,6 +28,12 @@ impl Lambda {
                     let Some(spec) = self.store.read(|view| view.get(&SPECS, spec_key(&key)))? else {
                         continue;
                     };
+                    if let Some(layers) = &spec.layers
+                        && kept.insert(layers.clone())
+                        && !self.store.packages().contains(layers)
+                    {
+                        self.lay_again(&spec.arn, &about.layers).await?;
+                    }
                     if kept.insert(spec.code.clone()) && !self.store.packages().contains(&spec.code) {
                         self.unpack_again(&Function { spec, about }).await?;
                     }
@@ -39,6 +46,17 @@ impl Lambda {
             }
         }
         Ok(())
+    }
+
+    async fn lay_again(&self, arn: &FunctionArn, layers: &[Layer]) -> store::Result<()> {
+        match self.unpack_layers(layers).await {
+            Ok(_) => Ok(()),
+            Err(Error::Store(error)) => Err(error),
+            Err(Error::Fault(fault)) => {
+                tracing::error!(%arn, %fault, "cannot unpack a function's layers");
+                Ok(())
+            }
+        }
     }
 
     async fn unpack_again(&self, function: &Function) -> store::Result<()> {

@@ -42,6 +42,10 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let present = lambda.store.read(|view| Function::load(view, &named))?;
     present.expect_revision(revision_id.as_deref())?;
     let staged = lambda.stage(call.operation, code).await?;
+    if let Err(error) = lambda.check_size(&staged.id, present.spec.layers.as_ref()).await {
+        lambda.discard(staged);
+        return Err(error);
+    }
     if dry_run {
         let mut function = present;
         function.spec.code = staged.id.clone();

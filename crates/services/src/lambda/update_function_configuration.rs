@@ -25,17 +25,30 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::latest(&call, call.label("FunctionName"))?;
     input.settings.check(call.operation, &lambda.runtimes)?;
     let _change = lambda.busy.begin(&named.arn)?;
-    let changed = lambda
+    let laid = match &input.settings.layers {
+        Some(layers) => {
+            let present = lambda.store.read(|view| Function::load(view, &named))?;
+            let laid = lambda.lay(&call.scope, layers, &present.about.layers).await?;
+            lambda.check_size(&present.spec.code, laid.code()).await?;
+            Some(laid)
+        }
+        None => None,
+    };
+    let (changed, unused) = lambda
         .store
         .write(move |tx| {
             let mut function = Function::load(tx, &named)?;
             function.expect_revision(input.revision_id.as_deref())?;
             input.settings.apply(&mut function)?;
+            let unused = laid.map(|laid| laid.give(tx, &mut function)).transpose()?.unwrap_or_default();
             function.touch(tx.now());
             function.save(tx)?;
-            Ok::<_, Error>(function)
+            Ok::<_, Error>((function, unused))
         })
         .await?;
+    for zip in unused {
+        lambda.remove_zip(zip);
+    }
     Ok(lambda.changed(&changed))
 }
 

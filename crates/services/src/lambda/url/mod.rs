@@ -7,14 +7,16 @@ mod answer;
 mod cors;
 mod event;
 pub(super) mod record;
+mod streamed;
 
 pub(super) use cors::Cors;
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use model::{Event, Outcome, Source, limits};
-use record::{AuthType, URLS};
+use record::{AuthType, InvokeMode, URLS};
 use store::Store;
+use store::queue::Ticket;
 use wire::body::ReadError;
 use wire::{Body, Request, Response};
 
@@ -75,19 +77,33 @@ impl FunctionUrls {
             return Err(TOO_LARGE);
         }
         let event = Event { id: request.id, ..Event::new(config.arn(), Source::Url, now, payload) };
-        let ticket = self.store.sync_lane().submit(event).map_err(|_| TOO_MANY)?;
-        let answer = ticket.answer().await.ok_or(INTERNAL)?;
-        let mut answered = match answer.outcome {
-            Outcome::Failed(_) => Err(BAD_GATEWAY),
-            Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {
-                tracing::info!(id = %request.id, function = config.function, reason, "a function's answer is no HTTP response");
-                BAD_GATEWAY
-            }),
+        let mut answered = match config.mode {
+            InvokeMode::Buffered => {
+                let ticket = self.store.sync_lane().submit(event).map_err(|_| TOO_MANY)?;
+                whole(ticket, &config.function).await
+            }
+            InvokeMode::Stream => {
+                let (ticket, parts) = self.store.sync_lane().submit_streamed(event).map_err(|_| TOO_MANY)?;
+                streamed::response(ticket, parts, &config.function).await
+            }
         }?;
         if let Some(cors) = &config.cors {
             cors.add(&request.head.headers, answered.headers_mut());
         }
         Ok(answered)
+    }
+}
+
+/// The response when the function has ended.
+async fn whole(ticket: Ticket, function: &str) -> Result<Response, Refusal> {
+    let id = ticket.id;
+    let answer = ticket.answer().await.ok_or(INTERNAL)?;
+    match answer.outcome {
+        Outcome::Failed(_) => Err(BAD_GATEWAY),
+        Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {
+            tracing::info!(%id, function, reason, "a function's answer is no HTTP response");
+            BAD_GATEWAY
+        }),
     }
 }
 
