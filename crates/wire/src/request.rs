@@ -36,14 +36,15 @@ pub struct Request {
 impl Request {
     /// The account and the region that the request is about.
     ///
-    /// An access key id of twelve digits selects the account with that number; a function acts in its own account;
+    /// An access key id of twelve digits selects the account with that number, and one that STS gave its own; a function
+    /// acts in its own account;
     /// anybody else in the usual one. The region is that of the signature.
     pub fn scope(&self) -> Scope {
         scope(&self.caller, self.credential.as_ref())
     }
 }
 
-fn scope(caller: &Caller, credential: Option<&Credential>) -> Scope {
+pub(crate) fn scope(caller: &Caller, credential: Option<&Credential>) -> Scope {
     let region = credential.map(|credential| credential.region.clone()).filter(|region| is_region(region));
     let home = match caller {
         Caller::Function(arn) => arn.scope(),
@@ -53,13 +54,38 @@ fn scope(caller: &Caller, credential: Option<&Credential>) -> Scope {
         (Caller::Outside, Some(credential)) if is_account(&credential.access_key) => {
             credential.access_key.clone()
         }
+        (Caller::Outside, Some(credential)) => account_of(&credential.access_key).unwrap_or(home.account),
         _ => home.account,
     };
     Scope { account, region: region.unwrap_or(home.region) }
 }
 
-fn is_account(key: &str) -> bool {
+/// Whether this is the number of an account.
+pub fn is_account(key: &str) -> bool {
     key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/// A new id of a temporary access key for `account`: it says for which account it is, as AWS's do.
+pub fn temporary_key(account: &str) -> String {
+    let number: u64 = account.parse().unwrap_or(0);
+    let random = uuid::Uuid::new_v4().as_u128() as u64;
+    let letter = |bits: u64| char::from(LETTERS[(bits & 31) as usize]);
+    let account = (0..8).rev().map(|place| letter(number >> (5 * place)));
+    // The version of a UUID stands among its higher bits.
+    let random = (0..8).map(|place| letter(random >> (5 * place)));
+    "ASIA".chars().chain(account).chain(random).collect()
+}
+
+/// The account that a temporary access key is for.
+fn account_of(key: &str) -> Option<String> {
+    let letters = key.strip_prefix("ASIA").filter(|letters| letters.len() == 16)?;
+    let mut number = 0_u64;
+    for byte in letters.bytes().take(8) {
+        number = number << 5 | LETTERS.iter().position(|letter| *letter == byte)? as u64;
+    }
+    Some(format!("{number:012}")).filter(|account| is_account(account))
 }
 
 /// A region becomes a part of ARNs and of keys in the store: what does not look like one is none.
@@ -93,6 +119,8 @@ mod tests {
             (&Caller::Outside, Some(signed("test", "eu-west-1")), ACCOUNT, "eu-west-1"),
             (&Caller::Outside, Some(signed("123456789012", REGION)), "123456789012", REGION),
             (&Caller::Outside, Some(signed("12345678901", "a:b")), ACCOUNT, REGION),
+            (&Caller::Outside, Some(signed(&temporary_key("123456789012"), REGION)), "123456789012", REGION),
+            (&Caller::Outside, Some(signed("ASIAQQQQQQQQQQQQQQQQ1", REGION)), ACCOUNT, REGION),
             (&inside, Some(signed("function", "eu-west-1")), "123456789012", "eu-west-1"),
             (&inside, Some(signed("999999999999", "us-west-2")), "123456789012", "us-west-2"),
             (&inside, None, "123456789012", "eu-west-1"),
