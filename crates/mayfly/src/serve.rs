@@ -9,9 +9,12 @@ use model::{Clock, FunctionArn, REGION, SystemClock};
 use sandbox::{Interpreters, Launcher, LauncherConfig, Network, Sandbox};
 use scheduler::housekeeping::{self, Retention};
 use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
+use services::iam::Iam;
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
+use services::sqs::{Pauses, Sqs};
+use services::sts::Sts;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -67,6 +70,9 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
         s3: S3::new(store.clone(), REGION),
+        sqs: Sqs::new(store.clone(), pauses(&config)),
+        iam: Iam::new(store.clone()),
+        sts: Sts::new(clock.clone()),
         status: Status { store: store.clone(), lambda, starts: starts.clone() },
         clock: clock.clone(),
     });
@@ -98,6 +104,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     };
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
+        tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
@@ -171,6 +178,13 @@ fn capacity(config: &Config) -> Capacity {
         memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
+    }
+}
+
+fn pauses(config: &Config) -> Pauses {
+    Pauses {
+        recreate: Duration::from_secs(config.queues.recreate_s),
+        purge: Duration::from_secs(config.queues.purge_s),
     }
 }
 

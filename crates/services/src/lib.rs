@@ -9,4 +9,5 @@ pub mod lambda;
 pub mod object;
 pub mod rds_data;
 pub mod s3;
+pub mod sqs;
 pub mod sts;
