@@ -59,7 +59,9 @@ pub fn route(host: Option<&str>, path: &str, credential: Option<&Credential>) ->
         Some(other) => Err(Fault::new(
             "UnknownService",
             501,
-            format!("The service {other} is not supported by Mayfly; it has lambda, s3, sqs, iam, sts and rds-data."),
+            format!(
+                "The service {other} is not supported by Mayfly; it has lambda, s3, sqs, iam, sts and rds-data."
+            ),
         )),
         None if path == "/health" || path.starts_with(STATUS_PATH) => Ok(Target::Status),
         None => Err(Fault::new(

@@ -72,7 +72,10 @@ impl<'a> Api<'a> {
         }))
     }
 
-    async fn send(&self, request: hyper::Request<Full<Bytes>>) -> Result<(hyper::http::response::Parts, Bytes)> {
+    async fn send(
+        &self,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<(hyper::http::response::Parts, Bytes)> {
         let response = self.client.request(request).await.with_context(|| {
             format!(
                 "no server answers at {}; start one with `mayfly serve` or give --endpoint",
@@ -101,9 +104,8 @@ impl<'a> Api<'a> {
 
     /// A function, a version of it or what an alias leads to; none if there is no such thing.
     pub(super) async fn function(&self, function: &str, qualifier: Option<&str>) -> Result<Option<Value>> {
-        let query = qualifier.map(|qualifier| {
-            format!("?Qualifier={}", utf8_percent_encode(qualifier, NON_ALPHANUMERIC))
-        });
+        let query = qualifier
+            .map(|qualifier| format!("?Qualifier={}", utf8_percent_encode(qualifier, NON_ALPHANUMERIC)));
         optional(self.call("GET", &Api::path(function, &query.unwrap_or_default()), None).await)
     }
 

@@ -83,8 +83,10 @@ mod tests {
     #[test]
     fn settings_are_compared_member_by_member() {
         let mut lines = Vec::new();
-        let before = json!({"Timeout": 3, "Environment": {"Variables": {"A": "1", "B": "1"}}, "RevisionId": "a"});
-        let after = json!({"Timeout": 9, "Environment": {"Variables": {"A": "1", "C": "1"}}, "RevisionId": "b"});
+        let before =
+            json!({"Timeout": 3, "Environment": {"Variables": {"A": "1", "B": "1"}}, "RevisionId": "a"});
+        let after =
+            json!({"Timeout": 9, "Environment": {"Variables": {"A": "1", "C": "1"}}, "RevisionId": "b"});
         settings("", &before, &after, &mut lines);
         let expected = [
             "Environment.Variables.B: \"1\" -> null",

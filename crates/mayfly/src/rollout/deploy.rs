@@ -32,7 +32,9 @@ pub(crate) fn main(flags: &Deploy) -> Result<()> {
         let version = published["Version"].as_str().context("the answer names no version")?;
         println!(
             "{} is at version {version} ({} bytes, SHA-256 {})",
-            flags.function, published["CodeSize"], published["CodeSha256"].as_str().unwrap_or_default()
+            flags.function,
+            published["CodeSize"],
+            published["CodeSha256"].as_str().unwrap_or_default()
         );
         if let Some(alias) = &flags.alias {
             give(&api, &flags.function, alias, version, flags.percent.unwrap_or(100)).await?;

@@ -26,7 +26,13 @@ pub(crate) struct Target {
     #[arg(long, env = "AWS_DEFAULT_REGION", default_value = model::REGION)]
     region: String,
     /// The access key id; one of twelve digits selects the account
-    #[arg(long, value_name = "ID", env = "AWS_ACCESS_KEY_ID", default_value = "test", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "AWS_ACCESS_KEY_ID",
+        default_value = "test",
+        hide_env_values = true
+    )]
     access_key: String,
 }
 

@@ -45,7 +45,8 @@ fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(directory) = left.pop() {
-        let entries = fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
+        let entries =
+            fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
@@ -73,7 +74,7 @@ pub(super) fn contents(zip: &[u8]) -> Result<BTreeMap<String, (u64, u32)>> {
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index)?;
         if !file.is_dir() {
-            files.insert(file.name().to_owned(), (file.size(), file.crc32()));
+            files.insert(file.name()?.into_owned(), (file.size(), file.crc32()));
         }
     }
     Ok(files)

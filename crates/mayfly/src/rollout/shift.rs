@@ -22,13 +22,15 @@ pub(crate) fn rollback(flags: &Rollback) -> Result<()> {
         let found = api.alias(function, alias).await?;
         let found = found.with_context(|| format!("{function} has no alias {alias}"))?;
         let present = found["FunctionVersion"].as_str().unwrap_or_default();
-        let shared = found["RoutingConfig"]["AdditionalVersionWeights"].as_object().is_some_and(|w| !w.is_empty());
+        let shared =
+            found["RoutingConfig"]["AdditionalVersionWeights"].as_object().is_some_and(|w| !w.is_empty());
         let version = match &flags.to {
             Some(version) => version.clone(),
             None if shared => present.to_owned(),
             None => {
                 let versions = api.all(function, "versions", "Versions").await?;
-                let versions: Vec<_> = versions.iter().filter_map(|version| version["Version"].as_str()).collect();
+                let versions: Vec<_> =
+                    versions.iter().filter_map(|version| version["Version"].as_str()).collect();
                 before(&versions, present)
                     .with_context(|| format!("there is no version before {present}"))?
                     .to_owned()
@@ -44,7 +46,8 @@ pub(crate) fn rollback(flags: &Rollback) -> Result<()> {
 fn before<'a>(versions: &[&'a str], present: &str) -> Option<&'a str> {
     let number = |text: &str| text.parse::<u64>().ok();
     let present = number(present).unwrap_or(u64::MAX);
-    let earlier = versions.iter().copied().filter(|version| number(version).is_some_and(|version| version < present));
+    let earlier =
+        versions.iter().copied().filter(|version| number(version).is_some_and(|version| version < present));
     earlier.max_by_key(|version| number(version))
 }
 
@@ -69,7 +72,9 @@ pub(super) async fn give(
             api.lead(function, alias, &present, weights).await?;
             println!("{function}:{alias} gives {percent} % to version {version}, the rest to {present}");
         }
-        None if percent < 100 => bail!("{function} has no alias {alias} yet, so there is nothing to share with"),
+        None if percent < 100 => {
+            bail!("{function} has no alias {alias} yet, so there is nothing to share with")
+        }
         Some(present) if percent < 100 => {
             bail!("{function}:{alias} leads to version {present} already: shift events to another one")
         }

@@ -70,6 +70,7 @@ impl<'a> Streamed<'a> {
     pub(super) fn answer(&self, last: Bytes) -> Bytes {
         match &self.head {
             None => last,
+            Some(_) if self.reader.is_some() => Bytes::new(),
             Some(content_type) if content_type == HTTP_INTEGRATION => whole_response(&self.gathered),
             Some(_) => self.gathered.clone().freeze(),
         }
@@ -130,9 +131,9 @@ mod tests {
         let soon = Instant::now() + Duration::from_secs(60);
         let (reader, mut parts) = mpsc::channel(8);
         let mut streamed = Streamed::new(Some(&reader));
-        streamed.begin(b"text/plain", soon).await.unwrap();
+        streamed.begin(HTTP_INTEGRATION.as_bytes(), soon).await.unwrap();
         streamed.add("a".into(), soon).await.unwrap();
-        assert_eq!(parts.recv().await, Some(Part::Head("text/plain".into())));
+        assert_eq!(parts.recv().await, Some(Part::Head(HTTP_INTEGRATION.into())));
         assert_eq!(parts.recv().await, Some(Part::Data("a".into())));
         assert_eq!((streamed.answer(Bytes::new()), streamed.passed()), (Bytes::new(), 1));
         drop(parts);

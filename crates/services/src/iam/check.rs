@@ -22,12 +22,7 @@ impl Checks {
     /// The name of a role, a policy or an inline policy.
     pub(super) fn name(&mut self, member: &str, name: &str, most: usize) {
         let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-        self.note(
-            !name.is_empty(),
-            name,
-            member,
-            "Member must have length greater than or equal to 1",
-        );
+        self.note(!name.is_empty(), name, member, "Member must have length greater than or equal to 1");
         let long = format!("Member must have length less than or equal to {most}");
         self.note(name.len() <= most, name, member, &long);
         self.note(
@@ -45,7 +40,8 @@ impl Checks {
                 && path.starts_with('/')
                 && path.ends_with('/')
                 && path.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
-        let pattern = r"Member must satisfy regular expression pattern: (\u002F)|(\u002F[\u0021-\u007E]+\u002F)";
+        let pattern =
+            r"Member must satisfy regular expression pattern: (\u002F)|(\u002F[\u0021-\u007E]+\u002F)";
         self.note(fits, path, "path", pattern);
     }
 

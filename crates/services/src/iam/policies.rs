@@ -3,9 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html> and its siblings
 
 use super::check::{self, Checks, required};
-use super::record::{
-    POLICIES, Policy, ROLES, Tag, Version, load_policy, new_id, policy_key, prefix,
-};
+use super::record::{POLICIES, Policy, ROLES, Tag, Version, load_policy, new_id, policy_key, prefix};
 use super::roles::{List, PAGE, page};
 use super::{Error, Iam, exists, in_use};
 use serde::Deserialize;
@@ -43,7 +41,8 @@ pub(super) async fn create(iam: &Iam, input: Create, call: &Call) -> Result<Valu
         .write(move |tx| {
             let arn = format!("arn:aws:iam::{}:policy{path}{name}", scope.account);
             if tx.get(&POLICIES, policy_key(&scope, &arn))?.is_some() {
-                let message = format!("A policy called {name} already exists. Duplicate names are not allowed.");
+                let message =
+                    format!("A policy called {name} already exists. Duplicate names are not allowed.");
                 return Err(Error::from(exists(message)));
             }
             let now = tx.now();

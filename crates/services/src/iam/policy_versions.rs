@@ -56,7 +56,8 @@ pub(super) struct Named {
 fn find(policy: &Policy, id: &str) -> Result<Version, Error> {
     let number = id.strip_prefix('v').and_then(|number| number.parse::<u32>().ok());
     let found = policy.versions.iter().find(|version| Some(version.number) == number);
-    let missing = || no_such(format!("Policy {} version {id} does not exist or is not attachable.", policy.arn));
+    let missing =
+        || no_such(format!("Policy {} version {id} does not exist or is not attachable.", policy.arn));
     Ok(found.cloned().ok_or_else(missing)?)
 }
 
@@ -70,7 +71,8 @@ pub(super) async fn get(iam: &Iam, input: Named, call: &Call) -> Result<Value, E
 pub(super) async fn list(iam: &Iam, input: Named, call: &Call) -> Result<Value, Error> {
     let arn = required("policyArn", input.policy_arn)?;
     let policy = iam.store.read(|view| load_policy(view, &call.scope(), &arn))?;
-    let versions: Vec<_> = policy.versions.iter().rev().map(|version| policy.version(version, false)).collect();
+    let versions: Vec<_> =
+        policy.versions.iter().rev().map(|version| policy.version(version, false)).collect();
     Ok(json!({"Versions": versions, "IsTruncated": false}))
 }
 

@@ -135,7 +135,8 @@ pub(super) async fn list(iam: &Iam, input: List, call: &Call) -> Result<Value, E
             let batch = view.scan(&ROLES, &prefix(&scope), from, PAGE.1)?;
             let Some((key, _)) = batch.last() else { break };
             last = Some(key.clone());
-            let fitting = batch.into_iter().map(|(_, role)| role).filter(|role| role.path.starts_with(&below));
+            let fitting =
+                batch.into_iter().map(|(_, role)| role).filter(|role| role.path.starts_with(&below));
             found.extend(fitting.map(|role| (role.name.to_ascii_lowercase(), role)));
         }
         Ok::<_, Error>(())

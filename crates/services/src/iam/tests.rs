@@ -10,7 +10,8 @@ use wire::credential::Credential;
 use wire::{Body, Caller, Request, Service};
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#;
+const POLICY: &str =
+    r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#;
 
 struct Bench {
     iam: Iam,
@@ -28,7 +29,9 @@ impl Bench {
     }
 
     async fn send_as(&self, key: &str, action: &str, pairs: &[(&str, &str)]) -> (u16, String) {
-        let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let encode = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
         let mut form = format!("Action={action}&Version=2010-05-08");
         for (name, value) in pairs {
             form += &format!("&{name}={}", encode(value));
@@ -38,7 +41,11 @@ impl Bench {
             head: head.body(()).unwrap().into_parts().0,
             body: Body::from(Bytes::from(form)),
             caller: Caller::Outside,
-            credential: Some(Credential { access_key: key.into(), region: "us-east-1".into(), service: "iam".into() }),
+            credential: Some(Credential {
+                access_key: key.into(),
+                region: "us-east-1".into(),
+                service: "iam".into(),
+            }),
             id: model::RequestId::new(Timestamp(0)),
         };
         let response = self.iam.call(request).await;
@@ -51,7 +58,12 @@ impl Bench {
 #[tokio::test]
 async fn a_role_lives_from_create_to_delete() {
     let bench = Bench::new();
-    let role = [("RoleName", "run"), ("AssumeRolePolicyDocument", TRUST), ("Tags.member.1.Key", "a"), ("Tags.member.1.Value", "b")];
+    let role = [
+        ("RoleName", "run"),
+        ("AssumeRolePolicyDocument", TRUST),
+        ("Tags.member.1.Key", "a"),
+        ("Tags.member.1.Value", "b"),
+    ];
     let (status, body) = bench.send("CreateRole", &role).await;
     assert!(status == 200 && body.contains("<Arn>arn:aws:iam::000000000000:role/run</Arn>"), "{body}");
     let (status, body) = bench.send("CreateRole", &role).await;
@@ -60,11 +72,15 @@ async fn a_role_lives_from_create_to_delete() {
     let arn = "arn:aws:iam::000000000000:policy/p";
     assert!(status == 200 && body.contains(arn), "{body}");
     for policy in [arn, "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"] {
-        let (status, body) = bench.send("AttachRolePolicy", &[("RoleName", "run"), ("PolicyArn", policy)]).await;
+        let (status, body) =
+            bench.send("AttachRolePolicy", &[("RoleName", "run"), ("PolicyArn", policy)]).await;
         assert_eq!(status, 200, "{body}");
     }
     let (_, body) = bench.send("ListAttachedRolePolicies", &[("RoleName", "run")]).await;
-    assert!(body.contains("<PolicyName>p</PolicyName>") && body.contains("AWSLambdaBasicExecutionRole"), "{body}");
+    assert!(
+        body.contains("<PolicyName>p</PolicyName>") && body.contains("AWSLambdaBasicExecutionRole"),
+        "{body}"
+    );
     let inline = [("RoleName", "run"), ("PolicyName", "i"), ("PolicyDocument", POLICY)];
     assert_eq!(bench.send("PutRolePolicy", &inline).await.0, 200);
     let (_, body) = bench.send("GetRolePolicy", &inline[..2]).await;
@@ -74,7 +90,10 @@ async fn a_role_lives_from_create_to_delete() {
     let (status, body) = bench.send("DeletePolicy", &[("PolicyArn", arn)]).await;
     assert!(status == 409 && body.contains("DeleteConflict"), "{body}");
     for policy in [arn, "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"] {
-        assert_eq!(bench.send("DetachRolePolicy", &[("RoleName", "run"), ("PolicyArn", policy)]).await.0, 200);
+        assert_eq!(
+            bench.send("DetachRolePolicy", &[("RoleName", "run"), ("PolicyArn", policy)]).await.0,
+            200
+        );
     }
     assert_eq!(bench.send("DeleteRolePolicy", &inline[..2]).await.0, 200);
     assert_eq!(bench.send("DeletePolicy", &[("PolicyArn", arn)]).await.0, 200);
@@ -108,7 +127,10 @@ async fn policies_have_versions_and_accounts_their_own() {
         bench.send("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", trust)]).await;
     }
     let (_, body) = bench.send("ListRoles", &[("MaxItems", "2")]).await;
-    assert!(body.contains("<IsTruncated>true</IsTruncated>") && body.contains("<Marker>b</Marker>"), "{body}");
+    assert!(
+        body.contains("<IsTruncated>true</IsTruncated>") && body.contains("<Marker>b</Marker>"),
+        "{body}"
+    );
     let (_, body) = bench.send("ListRoles", &[("MaxItems", "2"), ("Marker", "b")]).await;
     assert!(body.contains("<RoleName>c</RoleName>") && !body.contains("<RoleName>a</RoleName>"), "{body}");
 }
@@ -119,11 +141,21 @@ async fn what_is_no_role_or_policy_is_refused() {
     let role = |trust: &'static str| vec![("RoleName", "r"), ("AssumeRolePolicyDocument", trust)];
     for (action, pairs, status, code) in [
         ("CreateRole", vec![("RoleName", "r")], 400, "ValidationError"),
-        ("CreateRole", vec![("RoleName", "a b"), ("AssumeRolePolicyDocument", TRUST)], 400, "ValidationError"),
+        (
+            "CreateRole",
+            vec![("RoleName", "a b"), ("AssumeRolePolicyDocument", TRUST)],
+            400,
+            "ValidationError",
+        ),
         ("CreateRole", role("{"), 400, "MalformedPolicyDocument"),
         ("CreateRole", role(POLICY), 400, "MalformedPolicyDocument"),
         ("CreateRole", role(r#"{"Statement":[]}"#), 400, "MalformedPolicyDocument"),
-        ("CreatePolicy", vec![("PolicyName", "p"), ("PolicyDocument", TRUST)], 400, "MalformedPolicyDocument"),
+        (
+            "CreatePolicy",
+            vec![("PolicyName", "p"), ("PolicyDocument", TRUST)],
+            400,
+            "MalformedPolicyDocument",
+        ),
         ("GetPolicy", vec![("PolicyArn", "arn:aws:iam::000000000000:policy/none")], 404, "NoSuchEntity"),
         ("AttachRolePolicy", vec![("RoleName", "r"), ("PolicyArn", "p")], 400, "ValidationError"),
         ("CreateUser", vec![("UserName", "u")], 400, "InvalidAction"),

@@ -46,14 +46,11 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
-    match parts.recv().await {
-        Some(Part::Started(version)) => {
-            if let Ok(version) = HeaderValue::from_str(&version) {
-                headers.insert("x-amz-executed-version", version);
-            }
-        }
-        // It ended before it had a process: the reason is with the ticket.
-        Some(_) | None => {}
+    // Without that, it ended before it had a process: the reason is with the ticket.
+    if let Some(Part::Started(version)) = parts.recv().await
+        && let Ok(version) = HeaderValue::from_str(&version)
+    {
+        headers.insert("x-amz-executed-version", version);
     }
     let written = Written { parts, ticket: Some(ticket), ready: VecDeque::new(), tail: log_type == "Tail" };
     let body = stream::try_unfold(written, |mut written| async move {
