@@ -33,8 +33,8 @@ pub const ASYNC_PAYLOAD: usize = MB;
 /// The largest zip file sent inside a request, in bytes (50 MB).
 pub const ZIP_INLINE: usize = 50 * MB;
 
-/// The largest request body outside S3: a 50 MB zip in base64, and room for the rest of the JSON.
-pub const REQUEST_BODY: usize = ZIP_INLINE / 3 * 4 + MB;
+/// The largest request body outside S3, in bytes: a 50 MB zip in base64 and the rest of the JSON, as AWS has it.
+pub const REQUEST_BODY: usize = 70_167_211;
 
 /// Members of a form in the query protocol: more than any operation has.
 pub const FORM_PAIRS: usize = 4_096;

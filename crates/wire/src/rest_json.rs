@@ -205,7 +205,11 @@ async fn run<S>(
     let scope = request.scope();
     let body = request.body.read(operation.body_limit).await.map_err(|error| match error {
         ReadError::TooLong(limit) => Fault::new(
-            "RequestTooLargeException",
+            // Lambda has two names for it, one of them for packages.
+            match limit > limits::SYNC_PAYLOAD {
+                true => "RequestEntityTooLargeException",
+                false => "RequestTooLargeException",
+            },
             413,
             format!("Request must be smaller than {limit} bytes for the {} operation", operation.name),
         ),

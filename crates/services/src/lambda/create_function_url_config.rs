@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunctionUrlConfig.html>
 
 use super::Lambda;
-use super::error::{Error, conflict, no_resource};
+use super::error::{Error, conflict, no_resource, not_found};
 use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
@@ -42,7 +42,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let (id, config) = lambda
         .store
         .write(move |tx| {
-            Function::resolve(tx, &named)?;
+            if Function::resolve(tx, &named).is_err() {
+                return Err(not_found("Function does not exist").into());
+            }
             let (arn, key) = (named.target(), owner_key(&named.target()));
             if tx.get(&URL_OF, &key)?.is_some() {
                 return Err(Error::from(conflict(format!(

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctionUrlConfigs.html>
 
 use super::Lambda;
-use super::error::Error;
+use super::error::{Error, not_found};
 use super::function::Function;
 use super::list_functions::{Page, next_marker, page};
 use super::name::Named;
@@ -34,7 +34,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
     let after = input.after(&own)?;
     let aliases = format!("{own}:");
     lambda.store.read(|view| {
-        Function::load(view, &named)?;
+        if Function::find(view, &named.arn)?.is_none() {
+            return Err(not_found("Function does not exist").into());
+        }
         let mut found = Vec::new();
         if after.is_none()
             && let Some(id) = view.get(&URL_OF, &own)?
@@ -106,7 +108,7 @@ mod tests {
         let got = bench.send("POST", &format!("{PATH}?Qualifier=1"), input.clone()).await;
         got.refused(400, "ValidationException", "'qualifier'");
         let got = bench.send("POST", &format!("{PATH}?Qualifier=dead"), input).await;
-        got.refused(404, "ResourceNotFoundException", "f:dead");
+        got.refused(404, "ResourceNotFoundException", "Function does not exist");
         bench.send_with("DELETE", "/2015-03-31/functions/f/aliases/live", &[], "".into()).await;
         let got = bench.get(&format!("{PATH}?Qualifier=live")).await;
         got.refused(404, "ResourceNotFoundException", "does not exist");

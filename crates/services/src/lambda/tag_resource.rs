@@ -37,7 +37,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     let added = input.tags.unwrap_or_default();
     if added.is_empty() {
         return Err(invalid(
-            "An error occurred and the request cannot be processed: Tags must not be empty.",
+            "An error occurred and the request cannot be processed.",
         )
         .into());
     }
@@ -63,7 +63,13 @@ pub(super) fn tagged(call: &Call, resource: &str) -> Result<Named, Error> {
     let pattern = r"arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|...)";
     checks.pattern("resource", resource, pattern, resource.starts_with("arn:"));
     checks.finish()?;
-    Ok(Named::whole(call, resource)?)
+    let named = Named::parse(call, resource, None)?;
+    if named.qualifier.is_some() {
+        let message =
+            "Tags on function aliases and versions are not supported. Please specify a function ARN.";
+        return Err(invalid(message).into());
+    }
+    Ok(named)
 }
 
 /// Checks a function's tags: how many, and of which form.
