@@ -197,3 +197,10 @@ def test_blue_green(server, tmp_path):
 def test_layers(server, tmp_path):
     directory = follow("layers", server, tmp_path)
     assert json.loads((directory / "answer.json").read_text("utf-8")) == "Hello, you, from a layer!"
+
+
+def test_streaming_chat(server, tmp_path):
+    name = runtime(server, "nodejs")
+    directory = follow("streaming-chat", server, tmp_path, **{"nodejs20.x": name})
+    assert "lives for a day" in (directory / "words.txt").read_text("utf-8")
+    assert (directory / "page.txt").read_text("utf-8") == "Hello! Ask me what a mayfly is. \n"

@@ -36,10 +36,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     checks.finish()?;
     let added = input.tags.unwrap_or_default();
     if added.is_empty() {
-        return Err(invalid(
-            "An error occurred and the request cannot be processed.",
-        )
-        .into());
+        return Err(invalid("An error occurred and the request cannot be processed.").into());
     }
     let named = tagged(&call, &input.resource)?;
     let network = network::policy(&added, lambda.most)?;
