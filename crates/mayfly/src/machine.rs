@@ -19,6 +19,19 @@ fn total_of_meminfo(text: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
 }
 
+/// How long processors were idle and how long there were any, since the machine was started.
+pub(crate) fn ticks() -> Option<scheduler::Ticks> {
+    ticks_of_stat(&std::fs::read_to_string("/proc/stat").ok()?)
+}
+
+fn ticks_of_stat(text: &str) -> Option<scheduler::Ticks> {
+    // user nice system idle iowait irq softirq steal; what follows is part of these.
+    let times = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8);
+    let times: Vec<u64> = times.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let idle = times.get(3)? + times.get(4)?;
+    Some(scheduler::Ticks { idle, all: times.iter().sum() })
+}
+
 /// How many processors the program may use.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -38,6 +51,8 @@ mod tests {
     #[test]
     fn the_total_is_read_from_meminfo() {
         assert_eq!(total_of_meminfo("MemFree: 1 kB\nMemTotal:       2048000 kB\n"), Some(2000));
+        let ticks = ticks_of_stat("cpu  10 1 2 100 5 0 1 1 7 0\ncpu0 1 1\n").unwrap();
+        assert_eq!((ticks.idle, ticks.all), (105, 120));
         assert!(memory_mb() > 0 && processors() > 0);
     }
 }

@@ -21,6 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wire::{Caller, Service};
 
+/// How often events are looked for that became too old while there was no room for them.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -72,9 +75,13 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     });
 
     let stop = watch::Sender::new(false);
+    store.set_concurrency(config.functions.concurrency);
     let settings = Settings {
         capacity: capacity(&config),
         ahead: ahead(&config),
+        patience: Duration::from_millis(config.functions.wait_ms),
+        look_for_old: LOOK_FOR_OLD,
+        processors: Arc::new(machine::ticks),
         retry_delay: Duration::from_secs(config.events.retry_delay_s),
         grace: config.grace(),
         environment: function_environment(),
@@ -167,15 +174,18 @@ fn network(config: &config::Network) -> Result<Network> {
 
 fn capacity(config: &Config) -> Capacity {
     let machine = Capacity::of_machine(machine::memory_mb(), machine::processors());
+    let memory_mb = config.functions.memory_mb.unwrap_or(machine.memory_mb);
     Capacity {
-        memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
+        memory_mb: (memory_mb as f64 * config.functions.memory_overcommit) as u64,
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
+        background: config.events.least_running.unwrap_or(machine.background),
     }
 }
 
 fn ahead(config: &Config) -> Bounds {
-    let memory_mb = config.ahead.memory_mb.unwrap_or(capacity(config).memory_mb / 8);
+    let room = Capacity::of_machine(machine::memory_mb(), machine::processors()).memory_mb;
+    let memory_mb = config.ahead.memory_mb.unwrap_or(config.functions.memory_mb.unwrap_or(room) / 8);
     Bounds {
         memory: memory_mb << 20,
         idle: Duration::from_secs(config.ahead.idle_s),

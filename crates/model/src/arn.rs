@@ -11,6 +11,9 @@ pub const ACCOUNT: &str = "000000000000";
 /// The region every resource lives in, unless a request's ARN names another.
 pub const REGION: &str = "us-east-1";
 
+/// The qualifier of the version that changes.
+pub const LATEST: &str = "$LATEST";
+
 /// The unqualified ARN of a function: `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -30,6 +33,19 @@ impl FunctionArn {
     /// The function's name: the last part of the ARN.
     pub fn name(&self) -> &str {
         self.0.rsplit(':').next().unwrap_or(&self.0)
+    }
+
+    /// The version or alias that it names, if it names one.
+    pub fn qualifier(&self) -> Option<&str> {
+        self.0.split(':').nth(7)
+    }
+
+    /// The ARN of the function itself.
+    pub fn unqualified(&self) -> FunctionArn {
+        match self.qualifier() {
+            Some(qualifier) => FunctionArn(self.0[..self.0.len() - qualifier.len() - 1].to_owned()),
+            None => self.clone(),
+        }
     }
 
     /// The whole ARN.

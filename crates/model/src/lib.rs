@@ -7,15 +7,17 @@ pub mod arn;
 pub mod clock;
 pub mod event;
 pub mod function;
+mod histogram;
 pub mod limits;
 pub mod logging;
 pub mod metering;
 pub mod outcome;
 pub mod runtime;
 
-pub use arn::{ACCOUNT, FunctionArn, REGION};
+pub use arn::{ACCOUNT, FunctionArn, LATEST, REGION};
 pub use clock::{Clock, FakeClock, SystemClock, Timestamp};
 pub use event::{Event, RequestId, Source};
+pub use histogram::Histogram;
 pub use function::{CodeId, FunctionSpec, NetworkPolicy, StartMode};
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use metering::{Metering, Run, RunStatus, StartKind};

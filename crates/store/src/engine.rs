@@ -7,13 +7,15 @@ use crate::blob::{Blobs, Pinned};
 use crate::lock::DirLock;
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
+use crate::rules::KeptRules;
 use crate::specs::Kept;
 use crate::sql::Databases;
 use crate::starts::Starts;
 use crate::{Error, Result};
-use model::{Clock, Timestamp};
+use model::{Clock, FunctionArn, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -34,7 +36,7 @@ const WRITES_WAITING: usize = 1_024;
 const READERS_KEPT: usize = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 2] = [FIRST, RUNS];
+const LAYOUTS: [&str; 3] = [FIRST, RUNS, EVENTS];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -61,6 +63,12 @@ CREATE TABLE run (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL,
 CREATE INDEX run_function ON run (function, ended);
 ";
 
+// Events are taken function by function; what a function has is found without a look at the others'.
+const EVENTS: &str = "
+DROP INDEX event_due;
+CREATE INDEX event_function ON event (function, due, id);
+";
+
 /// All durable state of an installation. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -78,6 +86,7 @@ struct Shared {
     leases: Leases,
     starts: Starts,
     specs: Kept,
+    rules: KeptRules,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -86,12 +95,32 @@ struct Shared {
 /// What the writer announces after a commit.
 #[derive(Debug)]
 pub(crate) struct Wakes {
-    /// Events were submitted or became due at another time.
+    /// Events were submitted, became due at another time or came back.
     pub(crate) events: Notify,
+    /// Those functions whose events did so, with the earliest time, until somebody asks.
+    pub(crate) due: Mutex<HashMap<FunctionArn, Timestamp>>,
+    /// How often reservations were changed since the start.
+    pub(crate) reserved: watch::Sender<u64>,
     /// The highest sequence number in the log.
     pub(crate) log: watch::Sender<i64>,
     /// How often functions were written or removed since the start.
     pub(crate) specs: watch::Sender<u64>,
+}
+
+impl Wakes {
+    /// Tells that functions have events that are due from these times on.
+    pub(crate) fn note_due(&self, due: impl IntoIterator<Item = (FunctionArn, Timestamp)>) {
+        let mut known = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut any = false;
+        for (function, at) in due {
+            known.entry(function).and_modify(|known| *known = at.min(*known)).or_insert(at);
+            any = true;
+        }
+        drop(known);
+        if any {
+            self.events.notify_one();
+        }
+    }
 }
 
 type Done = Box<dyn FnOnce(Result<()>) + Send>;
@@ -111,6 +140,8 @@ impl Store {
             connection.query_row("SELECT coalesce(max(seq), 0) FROM log", [], |row| row.get(0))?;
         let wakes = Arc::new(Wakes {
             events: Notify::new(),
+            due: Mutex::default(),
+            reserved: watch::Sender::new(0),
             log: watch::Sender::new(last_log),
             specs: watch::Sender::new(0),
         });
@@ -134,6 +165,7 @@ impl Store {
             leases: Leases::new(wakes.clone()),
             starts: Starts::default(),
             specs: Kept::default(),
+            rules: KeptRules::default(),
             wakes,
             clock,
             _lock: lock,
@@ -236,6 +268,10 @@ impl Store {
         &self.0.specs
     }
 
+    pub(crate) fn kept_rules(&self) -> &KeptRules {
+        &self.0.rules
+    }
+
     pub(crate) fn known_starts(&self) -> &Starts {
         &self.0.starts
     }
@@ -296,7 +332,9 @@ impl View<'_> {
 /// A transaction: what it reads includes what it wrote.
 pub struct Tx<'a> {
     view: View<'a>,
-    pub(crate) events_changed: Cell<bool>,
+    /// Functions whose events are due at other times, and from when on.
+    pub(crate) due: RefCell<Vec<(FunctionArn, Timestamp)>>,
+    pub(crate) reserved_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
     pub(crate) specs_changed: Cell<bool>,
     /// Blobs that get their link here, held until it is committed.
@@ -338,7 +376,8 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
     while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
         let tx = Tx {
             view: View { connection, clock },
-            events_changed: Cell::new(false),
+            due: RefCell::default(),
+            reserved_changed: Cell::new(false),
             last_log: Cell::new(0),
             specs_changed: Cell::new(false),
             linked: RefCell::default(),
@@ -351,6 +390,9 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             // Its own failure changes nothing: the next transaction fails to begin, and says so.
             let _ = connection.execute_batch("ROLLBACK");
         }
+        if tx.reserved_changed.get() {
+            wakes.reserved.send_modify(|changes| *changes += 1);
+        }
         if tx.specs_changed.get() {
             // Before the writers hear of it: what they ask for next must meet the new state.
             wakes.specs.send_modify(|changes| *changes += 1);
@@ -359,9 +401,7 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             done(committed.clone());
         }
         if committed.is_ok() {
-            if tx.events_changed.get() {
-                wakes.events.notify_one();
-            }
+            wakes.note_due(tx.due.take());
             if tx.last_log.get() > 0 {
                 wakes.log.send_replace(tx.last_log.get());
             }

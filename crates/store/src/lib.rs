@@ -2,6 +2,7 @@
 //!
 //! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
 //!   [`queue`]: events that wait for a process; [`log`]: what functions printed; [`run`]: what their runs cost;
+//!   [`rules`]: limits of functions, and what follows from their events;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
 //!
@@ -16,6 +17,7 @@ mod lock;
 pub mod log;
 pub mod package;
 pub mod queue;
+pub mod rules;
 pub mod run;
 mod specs;
 pub mod sql;

@@ -111,13 +111,19 @@ const LOOKS: &[(&str, &str)] = &[
     ("os.path.exists(f'/proc/self/task/{held_by[0]}')", "True"),
     ("[sleeper.start(), within(20, lambda: 'timer' in waited)][1]", "True"),
     ("[busy_counter.__setitem__(0, 0), within(20, lambda: busy_counter[0] > 2000)][1]", "True"),
-    ("sorted(t.native_id for t in threading.enumerate() if t is not threading.main_thread()) == sorted(int(t) for t in os.listdir('/proc/self/task') if int(t) != os.getpid())", "True"),
+    (
+        "sorted(t.native_id for t in threading.enumerate() if t is not threading.main_thread()) == sorted(int(t) for t in os.listdir('/proc/self/task') if int(t) != os.getpid())",
+        "True",
+    ),
     ("own.value", "7"),
     ("me.tell() == len(open(__file__).readline()) and os.lseek(raw, 0, 1)", "11"),
     ("os.stat('app.py', dir_fd=directory).st_size > 100", "True"),
     ("[fd for fd, _ in poll.poll(0)] == [r]", "True"),
     ("os.read(r, 100)", "b'in the pipe'"),
-    ("[poll.poll(0), other.send(b'x'), [fd for fd, _ in poll.poll(0)] == [one.fileno()], one.recv(1), other.send(b'y'), poll.poll(0)]", "[[], 1, True, b'x', 1, []]"),
+    (
+        "[poll.poll(0), other.send(b'x'), [fd for fd, _ in poll.poll(0)] == [one.fileno()], one.recv(1), other.send(b'y'), poll.poll(0)]",
+        "[[], 1, True, b'x', 1, []]",
+    ),
     ("counter is None or os.eventfd_read(counter)", "5|True"),
     ("[mapped[:3], mapped[3:8] == open(__file__, 'rb').read()[3:8]]", "[b'own', True]"),
     ("ctypes.string_at(unforked, 3)", "b'AAA'"),
@@ -130,7 +136,10 @@ const LOOKS: &[(&str, &str)] = &[
     ("[len(big), big[49_999], recursive[0][0] is recursive]", "[50000, '49999', True]"),
     ("[os.umask(0), os.umask(0o27)][0] == 0o27", "True"),
     ("[os.getpid() != noted, threading.get_native_id() == os.getpid()]", "[True, True]"),
-    ("libc.getpid() == os.getpid() and libc.gettid() == os.getpid() if hasattr(libc, 'gettid') else True", "True"),
+    (
+        "libc.getpid() == os.getpid() and libc.gettid() == os.getpid() if hasattr(libc, 'gettid') else True",
+        "True",
+    ),
     ("count_up(100)", "4950"),
     ("subprocess.run(['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], capture_output=True).stdout", "b'42\\n'"),
     ("__import__('multiprocessing').get_context('fork').Pool(2).map(abs, [-1, -2])", "[1, 2]"),
@@ -206,7 +215,8 @@ exports.handler = async event => {
 #[tokio::test]
 async fn all_that_a_script_has_made_is_there_and_works() {
     let Some(node) = Node::of_copies().await else { return };
-    let offered = node.sandbox.interpreters().iter().any(|one| one.installed.language == model::Language::NodeJs);
+    let offered =
+        node.sandbox.interpreters().iter().any(|one| one.installed.language == model::Language::NodeJs);
     if !offered {
         return println!("skipped: there is no Node.js here");
     }

@@ -4,11 +4,13 @@
 
 use super::Lambda;
 use super::error::{Error, invalid};
+use super::event_rules;
 use super::function::{ABOUT, Function};
 use super::name::Named;
 use super::policy::POLICIES;
 use super::url::record::{URL_OF, URLS};
 use store::kv::{FLOORS, SPECS};
+use store::rules::RESERVED;
 use wire::rest_json::Call;
 
 /// Deletes a function. Its unpacked code stays for runs that are under way and goes with the next sweep.
@@ -30,6 +32,8 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
                 tx.delete(&URLS, &url.0)?;
                 tx.delete(&URL_OF, name)?;
             }
+            tx.delete(&RESERVED, arn)?;
+            event_rules::forget(tx, &named.arn)?;
             tx.forget_events_of(&named.arn)?;
             Ok::<_, Error>(tx.unlink(function.about.zip)?)
         })

@@ -19,6 +19,7 @@ const BATCH: usize = 256;
 /// Shows limits and usage.
 pub(super) async fn run(lambda: &Lambda, _call: Call) -> Result<Value, Error> {
     let (mut count, mut size) = (0_u64, 0_u64);
+    let (concurrency, reserved) = (lambda.store.concurrency(), lambda.store.reservations()?.sum());
     lambda.store.read(|view| {
         let mut last: Vec<u8> = Vec::new();
         loop {
@@ -34,8 +35,8 @@ pub(super) async fn run(lambda: &Lambda, _call: Call) -> Result<Value, Error> {
             "TotalCodeSize": TOTAL_CODE_SIZE,
             "CodeSizeUnzipped": limits::PACKAGE_UNPACKED,
             "CodeSizeZipped": limits::ZIP_INLINE,
-            "ConcurrentExecutions": limits::CONCURRENCY,
-            "UnreservedConcurrentExecutions": limits::CONCURRENCY,
+            "ConcurrentExecutions": concurrency,
+            "UnreservedConcurrentExecutions": concurrency.saturating_sub(reserved),
         },
         "AccountUsage": {"TotalCodeSize": size, "FunctionCount": count},
     }))

@@ -13,6 +13,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use model::FunctionArn;
 use serde_json::{Value, json};
+use store::rules::RESERVED;
 use tokio::io::AsyncReadExt;
 use wire::rest_json::Call;
 use wire::{Body, Response};
@@ -26,7 +27,12 @@ const CHUNK: usize = 64 * 1024;
 /// Shows one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    let function = lambda.store.read(|view| Function::load(view, &named))?;
+    let (function, reserved) = lambda.store.read(|view| {
+        Ok::<_, Error>((
+            Function::load(view, &named)?,
+            view.get(&RESERVED, named.arn.unqualified().as_str())?,
+        ))
+    })?;
     let location =
         format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn.name(), function.spec.code);
     let mut shown = json!({
@@ -35,6 +41,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     });
     if !function.about.tags.is_empty() {
         shown["Tags"] = json!(function.about.tags);
+    }
+    if let Some(reserved) = reserved {
+        shown["Concurrency"] = json!({"ReservedConcurrentExecutions": reserved.executions});
     }
     Ok(shown)
 }

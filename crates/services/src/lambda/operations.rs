@@ -3,10 +3,14 @@
 use super::Lambda;
 use super::error::{answer, settle};
 use super::{
-    add_permission, create_function, create_function_url_config, delete_function, delete_function_url_config,
-    get_account_settings, get_function, get_function_configuration, get_function_url_config, get_policy,
-    invoke, list_function_url_configs, list_functions, list_tags, remove_permission, tag_resource,
-    untag_resource, update_function_code, update_function_configuration, update_function_url_config,
+    add_permission, create_function, create_function_url_config, delete_function,
+    delete_function_concurrency, delete_function_event_invoke_config, delete_function_url_config,
+    get_account_settings, get_function, get_function_concurrency, get_function_configuration,
+    get_function_event_invoke_config, get_function_url_config, get_policy, invoke,
+    list_function_event_invoke_configs, list_function_url_configs, list_functions, list_tags,
+    put_function_concurrency, put_function_event_invoke_config, remove_permission, tag_resource,
+    untag_resource, update_function_code, update_function_configuration, update_function_event_invoke_config,
+    update_function_url_config,
 };
 use http::Method;
 use model::limits;
@@ -93,15 +97,17 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::DELETE,
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteFunctionConcurrency",
         Method::DELETE,
         "/2017-10-31/functions/{FunctionName}/concurrency",
+        json!(204, delete_function_concurrency),
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteFunctionEventInvokeConfig",
         Method::DELETE,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(204, delete_function_event_invoke_config),
     ),
     Operation::new(
         "DeleteFunctionUrlConfig",
@@ -163,10 +169,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::GET,
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
     ),
-    Operation::missing(
+    Operation::new(
         "GetFunctionConcurrency",
         Method::GET,
         "/2019-09-30/functions/{FunctionName}/concurrency",
+        json!(200, get_function_concurrency),
     ),
     Operation::new(
         "GetFunctionConfiguration",
@@ -174,10 +181,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2015-03-31/functions/{FunctionName}/configuration",
         json!(200, get_function_configuration),
     ),
-    Operation::missing(
+    Operation::new(
         "GetFunctionEventInvokeConfig",
         Method::GET,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(200, get_function_event_invoke_config),
     ),
     Operation::missing(
         "GetFunctionRecursionConfig",
@@ -244,10 +252,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2025-12-01/functions/{FunctionName}/durable-executions",
     ),
     Operation::missing("ListEventSourceMappings", Method::GET, "/2015-03-31/event-source-mappings"),
-    Operation::missing(
+    Operation::new(
         "ListFunctionEventInvokeConfigs",
         Method::GET,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        json!(200, list_function_event_invoke_configs),
     ),
     Operation::new(
         "ListFunctionUrlConfigs",
@@ -286,15 +295,17 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::PUT,
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
     ),
-    Operation::missing(
+    Operation::new(
         "PutFunctionConcurrency",
         Method::PUT,
         "/2017-10-31/functions/{FunctionName}/concurrency",
+        json!(200, put_function_concurrency),
     ),
-    Operation::missing(
+    Operation::new(
         "PutFunctionEventInvokeConfig",
         Method::PUT,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(200, put_function_event_invoke_config),
     ),
     Operation::missing(
         "PutFunctionRecursionConfig",
@@ -379,10 +390,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2015-03-31/functions/{FunctionName}/configuration",
         json!(200, update_function_configuration),
     ),
-    Operation::missing(
+    Operation::new(
         "UpdateFunctionEventInvokeConfig",
         Method::POST,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(200, update_function_event_invoke_config),
     ),
     Operation::new(
         "UpdateFunctionUrlConfig",

@@ -12,6 +12,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use model::{Event, FunctionArn, Outcome, Source, limits};
 use record::{AuthType, URLS};
 use store::Store;
+use store::queue::Unanswered;
 use wire::body::ReadError;
 use wire::{Body, Request, Response};
 
@@ -69,7 +70,10 @@ impl FunctionUrls {
             ..Event::new(FunctionArn::of(&config.function), Source::Url, now, payload)
         };
         let ticket = self.store.sync_lane().submit(event).map_err(|_| TOO_MANY)?;
-        let answer = ticket.answer().await.ok_or(INTERNAL)?;
+        let answer = ticket.answer().await.map_err(|why| match why {
+            Unanswered::Throttled(_) => TOO_MANY,
+            Unanswered::Broken => INTERNAL,
+        })?;
         match answer.outcome {
             Outcome::Failed(_) => Err(BAD_GATEWAY),
             Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {
