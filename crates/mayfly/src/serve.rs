@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Functions};
 use crate::front::Front;
-use crate::status::Status;
+use crate::status::{Status, Tell};
 use crate::{LAUNCHER_ROLE, cli, config, machine};
 use anyhow::{Context, Result, bail};
 use model::{Clock, FunctionArn, REGION, SystemClock};
@@ -64,13 +64,13 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let most = config.network.most;
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
-    let starts = Arc::new(OnceLock::new());
+    let tell = Arc::new(OnceLock::new());
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
         s3: S3::new(store.clone(), REGION),
-        status: Status { store: store.clone(), lambda, starts: starts.clone() },
+        status: Status { store: store.clone(), lambda, scheduler: tell.clone() },
         clock: clock.clone(),
     });
 
@@ -90,7 +90,11 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let scheduler = Scheduler::new(store.clone(), sandbox.clone(), settings)
         .context("the store has a scheduler already")?;
     // Nobody is served before this: there is one scheduler.
-    let _ = starts.set(Box::new(scheduler.states()));
+    let _ = tell.set(Tell {
+        starts: Box::new(scheduler.states()),
+        latency: Box::new(scheduler.latencies()),
+        load: Box::new(scheduler.load()),
+    });
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; choose another address with --listen", config.listen)
     })?;

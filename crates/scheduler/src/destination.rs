@@ -50,12 +50,17 @@ pub(crate) fn record(
         Condition::Success => rules.on_success.as_ref()?,
         _ => rules.on_failure.as_ref()?,
     };
+    let target = FunctionArn::from_stored(to.clone());
+    // Whoever is a part of a loop is not told of its end, or that would be the next round.
+    if condition == Condition::RecursionDetected && event.lineage.contains_key(&target.unqualified()) {
+        return None;
+    }
     let document = document(event, condition, runs, ran, now);
     if document.len() > limits::ASYNC_PAYLOAD {
         tracing::info!(id = %event.id, function = %event.function, to, "a record is too large for its destination");
         return None;
     }
-    let mut record = Event::new(FunctionArn::from_stored(to.clone()), Source::Destination, now, document);
+    let mut record = Event::new(target, Source::Destination, now, document);
     record.lineage.clone_from(&event.lineage);
     *record.lineage.entry(event.function.unqualified()).or_default() += 1;
     Some(record)

@@ -2,6 +2,7 @@
 
 use crate::ahead::{Ahead, Bounds, State};
 use crate::flow::{Flow, STORE_PAUSE};
+use crate::latency::Latency;
 use crate::place::{Capacity, Load};
 use crate::runner::Runner;
 use crate::turns::pace::{self, Ticks};
@@ -69,9 +70,24 @@ impl Scheduler {
         let turns = Mutex::new(Turns::new(settings.capacity, settings.patience));
         let freed = Notify::new();
         Some(Scheduler {
-            flow: Arc::new(Flow { store, runner, ahead, settings, turns, freed, starting }),
+            flow: Arc::new(Flow {
+                store,
+                runner,
+                ahead,
+                settings,
+                turns,
+                freed,
+                latencies: Default::default(),
+                starting,
+            }),
             waiting,
         })
+    }
+
+    /// Tells what functions' events have achieved, for as long as it is asked.
+    pub fn latencies(&self) -> impl Fn() -> Vec<Latency> + Send + Sync + 'static {
+        let flow = self.flow.clone();
+        move || flow.latencies.all()
     }
 
     /// Tells what runs, and how many calls wait, for as long as it is asked.
@@ -203,7 +219,7 @@ impl Flow {
         self.turns().next(Instant::now(), self.store.now(), |function| self.facts(function))
     }
 
-    fn follow_reservations(&self) {
+    pub(crate) fn follow_reservations(&self) {
         match self.store.reservations() {
             Ok(reserved) => self.turns().reserve(reserved),
             Err(error) => tracing::error!(%error, "cannot read how much is reserved for functions"),

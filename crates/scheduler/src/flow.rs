@@ -3,6 +3,7 @@
 use crate::Settings;
 use crate::ahead::{Ahead, Asked};
 use crate::journal::Journal;
+use crate::latency::Latencies;
 use crate::runner::{Process, Runner};
 use crate::settle::{self, Ran, Settlement};
 use crate::turns::{Entry, Facts, Turns};
@@ -36,6 +37,7 @@ pub(crate) struct Flow {
     pub(crate) turns: Mutex<Turns<Called, Lease>>,
     /// Something has ended, so that there may be room.
     pub(crate) freed: Notify,
+    pub(crate) latencies: Latencies,
     /// One permit for each process that may be initialising for its event.
     pub(crate) starting: Arc<Semaphore>,
 }
@@ -77,6 +79,8 @@ impl Flow {
         let function = waiting.event.function.clone();
         match self.store.spec(&function) {
             Ok(Some(spec)) => {
+                // A reservation that was changed before the call came holds for it.
+                self.follow_reservations();
                 self.ahead.arrived(&spec);
                 let memory_mb = spec.memory_mb;
                 let taken = self.turns().call(&function, memory_mb, (waiting, spec), Instant::now());
@@ -255,6 +259,8 @@ impl Flow {
         let report = ran.map(|(mut report, kept)| {
             counted.kept = kept;
             let metering = &mut report.metering;
+            let called = matches!(work, Work::Called(_));
+            self.latencies.note(&work.event().function, called, waited, waited + decided.elapsed());
             metering.queue = whole_micros(waited);
             if metering.start == StartKind::Cold {
                 metering.init = whole_micros(metering.init + before_start);

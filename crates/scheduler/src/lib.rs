@@ -10,6 +10,7 @@ pub mod dispatch;
 mod flow;
 pub mod housekeeping;
 mod journal;
+mod latency;
 pub mod place;
 mod record;
 pub mod runner;
@@ -18,6 +19,7 @@ pub mod turns;
 
 pub use ahead::{Bounds, State};
 pub use dispatch::{Inside, Processors, Scheduler, Settings};
+pub use latency::{Latency, Quantiles};
 pub use place::{Capacity, Load};
 pub use runner::Runner;
 pub use turns::pace::Ticks;

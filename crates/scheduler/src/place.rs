@@ -43,10 +43,12 @@ impl Capacity {
         reserved: Option<usize>,
         reserved_all: usize,
     ) -> bool {
-        match reserved {
-            Some(reserved) => running < reserved,
-            None => load.unreserved < self.running.saturating_sub(reserved_all),
-        }
+        // After a change of reservations what runs may be more than those now allow; the whole never is.
+        load.running < self.running
+            && match reserved {
+                Some(reserved) => running < reserved,
+                None => load.unreserved < self.running.saturating_sub(reserved_all),
+            }
     }
 }
 

@@ -59,12 +59,7 @@ impl<C, E> Turns<C, E> {
 
     /// Why there is no room for `function`.
     fn reason(&self, function: &FunctionArn) -> Throttled {
-        let owner = function.unqualified();
-        let running = self.running.get(&owner).copied().unwrap_or(0);
-        match self.reserved.get(&owner) {
-            Some(reserved) if running >= reserved => Throttled::Function,
-            _ => Throttled::Account,
-        }
+        if self.is_at_own_limit(function) { Throttled::Function } else { Throttled::Account }
     }
 
     /// The call whose turn it is, if there is room for it.
@@ -79,7 +74,7 @@ impl<C, E> Turns<C, E> {
             };
             let (memory_mb, waited) = (first.memory_mb, now.duration_since(first.since));
             if !self.has_place(&function) {
-                if self.is_reserved(&function) {
+                if self.is_at_own_limit(&function) {
                     // At its own limit: it waits again when one of its events has ended.
                     self.calls.leave(&function);
                 }

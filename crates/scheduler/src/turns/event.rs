@@ -58,11 +58,10 @@ impl<C, E> Turns<C, E> {
     /// The functions with durable events that could run if there were room.
     pub fn backlogged(&self) -> Vec<FunctionArn> {
         let waits = |share: &super::Share<C, E>| share.more || !share.events.is_empty();
-        self.functions
-            .iter()
-            .filter(|(_, share)| waits(share))
-            .map(|(function, _)| function.clone())
-            .collect()
+        let waiting = self.functions.iter().filter(|(_, share)| waits(share));
+        let mut names: Vec<_> = waiting.map(|(function, _)| function.clone()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Functions whose events have become due wait for a turn.
@@ -101,7 +100,7 @@ impl<C, E> Turns<C, E> {
             let facts = facts(&function);
             let Facts { memory_mb, start } = facts.unwrap_or(Facts { memory_mb: 0, start: false });
             if facts.is_some() && !self.has_place(&function) {
-                if self.is_reserved(&function) {
+                if self.is_at_own_limit(&function) {
                     self.events.leave(&function);
                 }
                 continue;

@@ -209,7 +209,8 @@ impl<C, E> Turns<C, E> {
         }
         self.reserved = reserved;
         // Functions change between the classes, and those at their limit may be below it now.
-        let known: Vec<FunctionArn> = self.functions.keys().cloned().collect();
+        let mut known: Vec<FunctionArn> = self.functions.keys().cloned().collect();
+        known.sort_unstable();
         for function in known {
             self.calls.leave(&function);
             self.events.leave(&function);
@@ -298,6 +299,13 @@ impl<C, E> Turns<C, E> {
         let owner = function.unqualified();
         let running = self.running.get(&owner).copied().unwrap_or(0);
         self.capacity.has_place(&self.load, running, self.reserved.get(&owner), self.reserved.sum())
+    }
+
+    /// Whether as many events of `function` run as are reserved for it: it waits for one of its own to end.
+    fn is_at_own_limit(&self, function: &FunctionArn) -> bool {
+        let owner = function.unqualified();
+        let running = self.running.get(&owner).copied().unwrap_or(0);
+        self.reserved.get(&owner).is_some_and(|reserved| running >= reserved)
     }
 
     fn is_reserved(&self, function: &FunctionArn) -> bool {

@@ -70,7 +70,11 @@ impl Shelf {
     }
 
     /// As the transaction of `settle::commit`: what follows; and the retry's time, if it is one.
-    pub(crate) fn settle(&mut self, event: &Event, settlement: &Settlement) -> (Option<Event>, Option<Timestamp>) {
+    pub(crate) fn settle(
+        &mut self,
+        event: &Event,
+        settlement: &Settlement,
+    ) -> (Option<Event>, Option<Timestamp>) {
         match settlement {
             Settlement::Retry { attempt, due } => {
                 if let Some(row) = self.take(&event.function, event.id) {
@@ -100,8 +104,13 @@ impl Shelf {
     /// As `Tx::set_back`.
     pub(crate) fn set_back(&mut self, from: Timestamp, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap();
-        let later: Vec<Event> =
-            self.rows.values().flatten().filter(|((due, _), _)| *due > from).map(|(_, event)| event.clone()).collect();
+        let later: Vec<Event> = self
+            .rows
+            .values()
+            .flatten()
+            .filter(|((due, _), _)| *due > from)
+            .map(|(_, event)| event.clone())
+            .collect();
         for event in later {
             let due = self.due[&event.id];
             self.take(&event.function, event.id);

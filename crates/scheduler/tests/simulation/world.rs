@@ -186,7 +186,8 @@ impl World {
     }
 
     fn submit(&mut self) {
-        let function = self.functions[self.any()].clone();
+        let at = self.any();
+        let function = self.functions[at].clone();
         let most = if self.random.percent(5) { 100 } else { 3 };
         for _ in 0..1 + self.random.below(most) {
             let mut event = Event::new(function.clone(), Source::InvokeAsync, self.wall(), Bytes::from("{}"));
@@ -305,7 +306,8 @@ impl World {
             let facts = |function: &FunctionArn| {
                 let at: usize = function.name()[1..].parse().unwrap();
                 let off = reserved.get(function) == Some(0) && rules[function].on_failure.is_some();
-                (!off && at < functions.len()).then(|| Facts { memory_mb: memory[at], start: at % 2 == 0 })
+                (!off && at < functions.len())
+                    .then(|| Facts { memory_mb: memory[at], start: at.is_multiple_of(2) })
             };
             match turns.next(now, wall, facts) {
                 None => return,
@@ -323,10 +325,12 @@ impl World {
     }
 
     fn event(&mut self, event: Event, entry: Entry) {
-        let twice = self.running.values().any(|running| running.event.as_ref().is_some_and(|one| one.id == event.id));
+        let twice =
+            self.running.values().any(|running| running.event.as_ref().is_some_and(|one| one.id == event.id));
         assert!(!twice, "{} runs twice at the same time", event.id);
         assert!(!self.settled.contains(&event.id), "{} runs though it is settled", event.id);
-        let (rules, off) = (self.rules[&event.function].clone(), self.reserved.get(&event.function) == Some(0));
+        let (rules, off) =
+            (self.rules[&event.function].clone(), self.reserved.get(&event.function) == Some(0));
         match settle::refusal(&event, &rules, off, self.wall()) {
             Some((condition, error)) => {
                 let settlement = settle::give_up(&event, condition, error, &rules, self.wall());
@@ -355,8 +359,7 @@ impl World {
         let run = self.number();
         self.tell(format!("{run} {function}"));
         self.running.insert(run, Running { entry, function, memory_mb, event });
-        // Those that were running when reservations changed may be more than those now allow.
-        assert!(self.running.len() <= self.capacity.running + self.capacity.running / 2, "too many run");
+        assert!(self.running.len() <= self.capacity.running, "too many run");
         self.turns.started();
         let takes = if self.random.percent(5) { 2_000 } else { 1 + self.random.below(120) };
         self.at(takes, Later::Ends(run));
@@ -392,8 +395,8 @@ impl World {
 
     fn settle(&mut self, event: &Event, settlement: &settle::Settlement) {
         let mut settlement = settlement.clone();
-        if let settle::Settlement::Done(Some(next)) | settle::Settlement::GivenUp { follows: Some(next), .. } =
-            &mut settlement
+        if let settle::Settlement::Done(Some(next))
+        | settle::Settlement::GivenUp { follows: Some(next), .. } = &mut settlement
         {
             next.id = self.id();
         }
@@ -409,7 +412,7 @@ impl World {
         }
         if let Some(next) = follows {
             let own = next.lineage.values().max().copied().unwrap_or(0);
-            assert!(own <= limits::RECURSION, "a loop goes on: {:?}", next.lineage);
+            assert!(own <= limits::RECURSION + 1, "a loop goes on: {:?}", next.lineage);
             self.accepted.insert(next.id);
             self.wake(&next.function, next.accepted);
         }
