@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) metering: Metering,
     /// What functions can reach.
     pub(crate) network: Network,
+    /// What holds for message queues.
+    pub(crate) queues: Queues,
 }
 
 /// `[functions]`
@@ -116,6 +118,16 @@ pub(crate) struct Network {
     pub(crate) open: Vec<String>,
 }
 
+/// `[queues]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Queues {
+    /// How long after a queue was deleted none of its name can be created, in seconds.
+    pub(crate) recreate_s: u64,
+    /// How long after a queue was purged it cannot be purged again, in seconds.
+    pub(crate) purge_s: u64,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -128,6 +140,7 @@ impl Default for Config {
             logs: Logs::default(),
             metering: Metering::default(),
             network: Network::default(),
+            queues: Queues::default(),
         }
     }
 }
@@ -169,6 +182,14 @@ impl Default for Logs {
 impl Default for Metering {
     fn default() -> Self {
         Metering { retention_days: 62 }
+    }
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        let limits = [model::limits::SQS_RECREATE, model::limits::SQS_PURGE];
+        let [recreate_s, purge_s] = limits.map(|limit| limit.as_secs());
+        Queues { recreate_s, purge_s }
     }
 }
 

@@ -6,6 +6,7 @@ use model::Clock;
 use services::lambda::{FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
+use services::sqs::Sqs;
 use std::sync::Arc;
 use wire::credential::Credential;
 use wire::route::{Target, route};
@@ -17,6 +18,7 @@ pub(crate) struct Front {
     pub(crate) urls: FunctionUrls,
     pub(crate) rds_data: RdsData,
     pub(crate) s3: S3,
+    pub(crate) sqs: Sqs,
     pub(crate) status: Status,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -39,6 +41,7 @@ impl Service for Front {
             Ok(Target::Lambda) => self.lambda.call(request).await,
             Ok(Target::RdsData) => self.rds_data.call(request).await,
             Ok(Target::S3) => self.s3.call(request).await,
+            Ok(Target::Sqs) => self.sqs.call(request).await,
             Ok(Target::Url { id, base }) => self.urls.serve(&id, base, request).await,
             Ok(Target::Status) => self.status.call(request).await,
             // Before a service is known, so is the protocol: S3's clients are those that use bare paths.
@@ -54,7 +57,7 @@ impl Service for Front {
 fn looks_like_s3(request: &Request) -> bool {
     let head = &request.head;
     let signed_for_s3 = request.credential.as_ref().is_some_and(|credential| credential.service == "s3");
-    let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
+    let presigned = head.uri.query().is_some_and(|query| query.contains("Signature="));
     let in_header = head
         .headers
         .get(http::header::AUTHORIZATION)

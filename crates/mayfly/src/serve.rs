@@ -12,6 +12,7 @@ use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
+use services::sqs::{Pauses, Sqs};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -70,6 +71,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
         s3: S3::new(store.clone(), REGION),
+        sqs: Sqs::new(store.clone(), pauses(&config)),
         status: Status { store: store.clone(), lambda, scheduler: tell.clone() },
         clock: clock.clone(),
     });
@@ -109,6 +111,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     };
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
+        tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
@@ -184,6 +187,13 @@ fn capacity(config: &Config) -> Capacity {
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
         background: config.events.least_running.unwrap_or(machine.background),
+    }
+}
+
+fn pauses(config: &Config) -> Pauses {
+    Pauses {
+        recreate: Duration::from_secs(config.queues.recreate_s),
+        purge: Duration::from_secs(config.queues.purge_s),
     }
 }
 

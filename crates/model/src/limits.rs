@@ -23,6 +23,9 @@ pub const ZIP_INLINE: usize = 50 * MB;
 /// The largest request body outside S3: a 50 MB zip in base64, and room for the rest of the JSON.
 pub const REQUEST_BODY: usize = ZIP_INLINE / 3 * 4 + MB;
 
+/// Members of a form in the query protocol: more than any operation has.
+pub const FORM_PAIRS: usize = 4_096;
+
 /// How long the body of a request outside S3 may take to arrive.
 pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(300);
 
@@ -210,3 +213,42 @@ pub const NETWORK_QUESTION: Duration = Duration::from_secs(2);
 
 /// The most name servers that are asked for functions, as resolv.conf(5) has it.
 pub const NETWORK_RESOLVERS: usize = 3;
+
+// Message queues. AWS's values are those of
+// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-quotas.html>.
+
+/// The largest message, and the largest batch, in bytes (1 MiB).
+pub const SQS_MESSAGE: usize = MB;
+
+/// The largest request to SQS: a message in which JSON or a form needs several bytes for each.
+pub const SQS_REQUEST: usize = 6 * MB;
+
+/// The most messages in one batch, and in one reception.
+pub const SQS_BATCH: usize = 10;
+
+/// The most messages of a standard queue in flight.
+pub const SQS_IN_FLIGHT: usize = 120_000;
+
+/// The most messages of a FIFO queue in flight.
+pub const SQS_IN_FLIGHT_FIFO: usize = 20_000;
+
+/// The longest a message may be in flight (12 hours).
+pub const SQS_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How long doubles of a message are not accepted (5 minutes).
+pub const SQS_DEDUPLICATION: Duration = Duration::from_secs(5 * 60);
+
+/// How long a message may be waited for (20 seconds).
+pub const SQS_WAIT: Duration = Duration::from_secs(20);
+
+/// How long after a queue was deleted another one may take its name.
+pub const SQS_RECREATE: Duration = Duration::from_secs(60);
+
+/// How long after a queue was purged it may be purged again.
+pub const SQS_PURGE: Duration = Duration::from_secs(60);
+
+/// The most tags of a queue.
+pub const SQS_TAGS: usize = 50;
+
+/// How long ended tasks that moved messages can be asked about.
+pub const SQS_MOVES_KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -8,3 +8,4 @@ pub mod lambda;
 pub mod object;
 pub mod rds_data;
 pub mod s3;
+pub mod sqs;

@@ -5,6 +5,7 @@
 
 use crate::blob::{Blobs, Pinned};
 use crate::lock::DirLock;
+use crate::message::{self, Arrivals};
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
 use crate::rules::KeptRules;
@@ -36,7 +37,7 @@ const WRITES_WAITING: usize = 1_024;
 const READERS_KEPT: usize = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 3] = [FIRST, RUNS, EVENTS];
+const LAYOUTS: [&str; 4] = [FIRST, RUNS, message::LAYOUT, EVENTS];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -105,6 +106,8 @@ pub(crate) struct Wakes {
     pub(crate) log: watch::Sender<i64>,
     /// How often functions were written or removed since the start.
     pub(crate) specs: watch::Sender<u64>,
+    /// Who waits for messages.
+    pub(crate) arrivals: Arrivals,
 }
 
 impl Wakes {
@@ -144,7 +147,11 @@ impl Store {
             reserved: watch::Sender::new(0),
             log: watch::Sender::new(last_log),
             specs: watch::Sender::new(0),
+            arrivals: Arrivals::default(),
         });
+        let last_message: i64 =
+            connection.query_row("SELECT coalesce(max(seq), 0) FROM message", [], |row| row.get(0))?;
+        wakes.arrivals.begin_after(last_message);
         let (writes, queue) = mpsc::channel(WRITES_WAITING);
         let writer = {
             let (wakes, clock) = (wakes.clone(), clock.clone());
@@ -284,6 +291,10 @@ impl Store {
         &self.0.wakes
     }
 
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        &self.0.wakes.arrivals
+    }
+
     /// The present time by the store's clock.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
@@ -337,6 +348,11 @@ pub struct Tx<'a> {
     pub(crate) reserved_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
     pub(crate) specs_changed: Cell<bool>,
+    /// Messages that can be received: of which bin, from when on, how many.
+    pub(crate) arrived: RefCell<Vec<(i64, Timestamp, usize)>>,
+    /// There are messages to remove or to move.
+    pub(crate) chores: Cell<bool>,
+    arrivals: &'a Arrivals,
     /// Blobs that get their link here, held until it is committed.
     pub(crate) linked: RefCell<Vec<Pinned>>,
 }
@@ -350,6 +366,10 @@ impl<'a> Deref for Tx<'a> {
 }
 
 impl Tx<'_> {
+    pub(crate) fn arrivals(&self) -> &Arrivals {
+        self.arrivals
+    }
+
     /// Runs `work` in a savepoint, so that its failure undoes its own changes only.
     fn attempt<T, E: std::convert::From<Error>>(
         &self,
@@ -380,6 +400,9 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             reserved_changed: Cell::new(false),
             last_log: Cell::new(0),
             specs_changed: Cell::new(false),
+            arrived: RefCell::default(),
+            chores: Cell::new(false),
+            arrivals: &wakes.arrivals,
             linked: RefCell::default(),
         };
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
@@ -405,6 +428,10 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             if tx.last_log.get() > 0 {
                 wakes.log.send_replace(tx.last_log.get());
             }
+            wakes.arrivals.tell(&tx.arrived.borrow(), clock.now());
+            if tx.chores.get() {
+                wakes.arrivals.begin_chores();
+            }
         }
     }
 }
@@ -415,7 +442,7 @@ fn open_writer(path: &Path) -> Result<Connection> {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
     )?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let missing = usize::try_from(found).ok().and_then(|found| LAYOUTS.get(found..));
     let missing = missing.ok_or(Error::TooNew { found, known: FORMAT })?.concat();
@@ -430,7 +457,7 @@ fn open_reader(path: &Path) -> Result<Connection> {
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 

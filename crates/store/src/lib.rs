@@ -1,7 +1,7 @@
 //! Everything that rests or waits, behind one door.
 //!
 //! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
-//!   [`queue`]: events that wait for a process; [`log`]: what functions printed; [`run`]: what their runs cost;
+//!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed; [`run`]: what their runs cost;
 //!   [`rules`]: limits of functions, and what follows from their events;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
@@ -15,6 +15,7 @@ mod error;
 pub mod kv;
 mod lock;
 pub mod log;
+pub mod message;
 pub mod package;
 pub mod queue;
 pub mod rules;

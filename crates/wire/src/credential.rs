@@ -8,7 +8,7 @@
 use crate::Fault;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use model::{Timestamp, limits};
+use model::{REGION, Timestamp, limits};
 use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use time::PrimitiveDateTime;
@@ -32,7 +32,7 @@ impl Credential {
     /// The credential of a request, from its `Authorization` header or its presigned query.
     ///
     /// # Errors
-    /// A fault when a credential is there and malformed, of an older signature version, or expired.
+    /// A fault when a credential is there and malformed, or expired.
     pub fn of(headers: &HeaderMap, query: Option<&str>, now: Timestamp) -> Result<Option<Self>, Fault> {
         if let Some(value) = headers.get(AUTHORIZATION) {
             let value =
@@ -45,19 +45,16 @@ impl Credential {
             return Credential::from_presigned(query, now).map(Some);
         }
         if query_value(query, "AWSAccessKeyId").is_some() && query_value(query, "Signature").is_some() {
-            return Err(malformed(
-                "signature version 2 is not supported; sign with version 4 (AWS4-HMAC-SHA256)",
-            ));
+            return Credential::from_presigned_v2(query, now).map(Some);
         }
         Ok(None)
     }
 
     /// `None` for a scheme that is not AWS's: a function URL's own business.
     fn from_header(value: &str) -> Result<Option<Self>, Fault> {
-        if value.starts_with("AWS ") {
-            return Err(malformed(
-                "signature version 2 is not supported; sign with version 4 (AWS4-HMAC-SHA256)",
-            ));
+        if let Some(rest) = value.strip_prefix("AWS ") {
+            let (access_key, _) = rest.split_once(':').ok_or_else(|| malformed("it is not KEY:SIGNATURE"))?;
+            return Ok(Some(Credential::of_v2(access_key)));
         }
         let Some(rest) = value.strip_prefix("AWS4-HMAC-SHA256") else { return Ok(None) };
         let credential = rest
@@ -102,6 +99,25 @@ impl Credential {
             return Err(Fault::new("AccessDenied", 403, "Request is not valid yet"));
         }
         Credential::parse(&need("X-Amz-Credential")?)
+    }
+
+    /// Version 2, as boto3 still makes presigned URLs where nobody tells it otherwise.
+    ///
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html>
+    fn from_presigned_v2(query: &str, now: Timestamp) -> Result<Self, Fault> {
+        let expires =
+            query_value(query, "Expires").and_then(|text| text.parse::<i64>().ok()).ok_or_else(|| {
+                Fault::new("AccessDenied", 403, "Invalid date (should be seconds since epoch): Expires")
+            })?;
+        if expires.saturating_mul(1000) < now.0 {
+            return Err(Fault::new("AccessDenied", 403, "Request has expired"));
+        }
+        Ok(Credential::of_v2(&query_value(query, "AWSAccessKeyId").unwrap_or_default()))
+    }
+
+    /// Version 2 has no scope: only S3 takes it, in the region that needs no name.
+    fn of_v2(access_key: &str) -> Self {
+        Credential { access_key: access_key.to_owned(), region: REGION.to_owned(), service: "s3".to_owned() }
     }
 
     fn parse(credential: &str) -> Result<Self, Fault> {
@@ -181,14 +197,25 @@ mod tests {
     }
 
     #[test]
-    fn malformed_and_old_signatures_are_refused() {
-        for header in [
-            "AWS key:signature",
-            "AWS4-HMAC-SHA256 Signature=x",
-            "AWS4-HMAC-SHA256 Credential=a/b/c, Signature=x",
-        ] {
+    fn malformed_signatures_are_refused() {
+        for header in
+            ["AWS key", "AWS4-HMAC-SHA256 Signature=x", "AWS4-HMAC-SHA256 Credential=a/b/c, Signature=x"]
+        {
             assert_eq!(from_header(header).unwrap_err().code, "IncompleteSignatureException", "{header}");
         }
+    }
+
+    #[test]
+    fn version_2_is_read_for_s3_and_expires() {
+        let header = from_header("AWS key:signature").unwrap().unwrap();
+        assert_eq!((header.access_key.as_str(), header.service.as_str()), ("key", "s3"));
+        let presigned = |expires: &str| {
+            let query = format!("AWSAccessKeyId=key&Signature=abc%3D&Expires={expires}");
+            Credential::of(&HeaderMap::new(), Some(&query), NOW)
+        };
+        assert_eq!(presigned("1769860801").unwrap().unwrap(), header);
+        assert_eq!(presigned("1769860799").unwrap_err().message, "Request has expired");
+        assert_eq!(presigned("tomorrow").unwrap_err().code, "AccessDenied");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod fault;
 mod request;
 pub mod rest_json;
 pub mod route;
+pub mod rpc;
 pub mod server;
 
 pub use body::Body;

@@ -35,6 +35,9 @@ const SIGNATURE: &[&str] = &[
     "x-amz-user-agent",
 ];
 
+/// The same of version 2, which signs the type and the digest of the body under their own names.
+const SIGNATURE_V2: &[&str] = &["awsaccesskeyid", "signature", "expires", "content-type", "content-md5"];
+
 /// Makes `request` ready for `s3s`, and says where what becomes known of its body will be found.
 pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
     let Request { mut head, body, credential, id, .. } = request;
@@ -59,13 +62,18 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
 /// Takes the signature out of the query, and turns the headers that presigning moved there back into headers.
 fn take_query(uri: &mut Uri, headers: &mut HeaderMap) -> S3Result<()> {
     let Some(query) = uri.query() else { return Ok(()) };
-    if !query.to_ascii_lowercase().contains("x-amz-") {
+    let lower = query.to_ascii_lowercase();
+    let version_2 = lower.contains("awsaccesskeyid=") && lower.contains("signature=");
+    if !lower.contains("x-amz-") && !version_2 {
         return Ok(());
     }
     let mut kept = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let Some((name, value)) = query_pairs(pair).next() else { continue };
         let name = name.to_ascii_lowercase();
+        if version_2 && SIGNATURE_V2.contains(&name.as_str()) {
+            continue;
+        }
         if !name.starts_with("x-amz-") {
             kept.push(pair);
             continue;
@@ -140,6 +148,7 @@ mod tests {
     fn other_queries_stay_as_they_are() {
         assert_eq!(taken("/b?list-type=2&prefix=a%2Fb").0, "/b?list-type=2&prefix=a%2Fb");
         assert_eq!(taken("/b?X-Amz-Signature=1").0, "/b");
+        assert_eq!(taken("/b/k?AWSAccessKeyId=a&Signature=b%3D&Expires=1&versionId=v").0, "/b/k?versionId=v");
         assert_eq!(taken("http://h:1/b?a&X-Amz-Signature=1").0, "http://h:1/b?a");
     }
 
