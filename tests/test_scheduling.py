@@ -108,6 +108,33 @@ def test_events_are_retried_as_told_and_records_go_to_their_destinations(quick):
     assert heard(quick, "no", 2)[1]["requestContext"]["condition"] == "ZeroReservedConcurrency"
 
 
+def test_events_that_are_given_up_go_to_queues(quick):
+    client, sqs = quick.client("lambda"), quick.client("sqs")
+    queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("dead", "records")}
+    arns = {name: f"arn:aws:sqs:us-east-1:000000000000:{name}" for name in queues}
+    shown = make_function(client, "lost", TELLER, DeadLetterConfig={"TargetArn": arns["dead"]})
+    assert shown["DeadLetterConfig"] == {"TargetArn": arns["dead"]}
+    client.put_function_event_invoke_config(
+        FunctionName="lost", MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arns["records"]}}
+    )
+    invoke(client, "lost", {"fail": True}, "Event")
+
+    def received(name):
+        got = sqs.receive_message(QueueUrl=queues[name], WaitTimeSeconds=20, MessageAttributeNames=["All"])
+        [message] = got["Messages"]
+        return message
+    letter = received("dead")
+    assert json.loads(letter["Body"]) == {"fail": True}
+    attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    assert attributes["ErrorMessage"] == "as asked" and attributes["ErrorCode"] == "200"
+    record = json.loads(received("records")["Body"])
+    assert record["requestContext"]["requestId"] == attributes["RequestID"]
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    gone = refused(lambda: client.update_function_configuration(
+        FunctionName="lost", DeadLetterConfig={"TargetArn": arns["dead"] + "x"}))
+    assert gone["Error"]["Code"] == "InvalidParameterValueException"
+
+
 def test_functions_that_send_records_to_each_other_are_stopped(quick):
     client = quick.client("lambda")
     arns = {name: make_function(client, name, TELLER)["FunctionArn"] for name in ("ping", "pong")}

@@ -2,6 +2,7 @@
 
 use crate::Settings;
 use crate::ahead::{Ahead, Asked};
+use crate::destination::Wishes;
 use crate::journal::Journal;
 use crate::latency::Latencies;
 use crate::runner::{Process, Runner};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::Store;
 use store::queue::{Answer, Lease, Throttled, Waiting};
+use store::rules::EventRules;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -105,7 +107,10 @@ impl Flow {
     pub(crate) fn facts(&self, function: &FunctionArn) -> Option<Facts> {
         let spec = self.store.spec(function).ok().flatten()?;
         // The events of a function that is off are only settled, if somebody is to hear of them.
-        let off = self.is_off(function).ok()? && self.store.event_rules(function).ok()?.on_failure.is_some();
+        let off = self.is_off(function).ok()? && {
+            let rules = self.store.event_rules(function).ok()?;
+            wishes(&rules, &spec).hears_of_failures()
+        };
         (!off).then(|| Facts { memory_mb: spec.memory_mb, start: !self.ahead.has(&spec) })
     }
 
@@ -171,12 +176,12 @@ impl Flow {
             return Ok(Found::GivenUp(Box::new(Settlement::GivenUp {
                 error,
                 runs: event.attempt,
-                follows: None,
+                follows: Vec::new(),
             })));
         };
-        Ok(match settle::refusal(event, &rules, self.is_off(&event.function)?, now) {
+        Ok(match settle::refusal(event, wishes(&rules, &spec), self.is_off(&event.function)?, now) {
             Some((condition, error)) => {
-                Found::GivenUp(Box::new(settle::give_up(event, condition, error, &rules, now)))
+                Found::GivenUp(Box::new(settle::give_up(event, condition, error, wishes(&rules, &spec), now)))
             }
             None => Found::Runs(spec),
         })
@@ -342,7 +347,7 @@ impl Flow {
                 match self.store.event_rules(&lease.event.function) {
                     Ok(rules) => {
                         let ran = Ran { outcome: &report.outcome, version: &spec.version };
-                        let settlement = settle::decide(&lease.event, ran, &rules, now, delay);
+                        let settlement = settle::decide(&lease.event, ran, wishes(&rules, spec), now, delay);
                         self.commit(lease, settlement, log, Some(run)).await;
                     }
                     Err(error) => {
@@ -366,7 +371,7 @@ impl Flow {
             }),
             Work::Durable(lease) => {
                 let runs = lease.event.attempt + 1;
-                let settlement = Settlement::GivenUp { error, runs, follows: None };
+                let settlement = Settlement::GivenUp { error, runs, follows: Vec::new() };
                 self.commit(lease, settlement, Vec::new(), None).await;
             }
         }
@@ -396,6 +401,11 @@ impl Flow {
             tokio::time::sleep(STORE_PAUSE).await;
         }
     }
+}
+
+/// What the owner of `spec` wants to follow from its events.
+fn wishes<'a>(rules: &'a EventRules, spec: &'a FunctionSpec) -> Wishes<'a> {
+    Wishes { rules, dead_letter: spec.dead_letter.as_deref() }
 }
 
 /// What the bill says of a run.

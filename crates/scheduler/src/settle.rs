@@ -2,19 +2,19 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
 
-use crate::destination::{self, Condition};
+use crate::destination::{self, Condition, Follow, Wishes};
 use model::{Event, FunctionError, Outcome, Run, Timestamp, limits};
 use std::time::Duration;
 use store::log::Record;
+use store::message::Head;
 use store::queue::Lease;
-use store::rules::EventRules;
-use store::{Result, Store};
+use store::{Result, Store, Tx};
 
 /// What becomes of a durable event after a run, or instead of one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settlement {
-    /// It succeeded and is forgotten; a record of that is an event of its own.
-    Done(Option<Event>),
+    /// It succeeded and is forgotten; this goes out.
+    Done(Vec<Follow>),
     /// It failed and runs again as attempt number `attempt`, not before `due`.
     Retry {
         /// How many attempts have failed by then.
@@ -22,14 +22,14 @@ pub enum Settlement {
         /// When it may run again.
         due: Timestamp,
     },
-    /// It failed for the last time, after so many runs; a record of that is an event of its own.
+    /// It failed for the last time, after so many runs.
     GivenUp {
         /// Why.
         error: FunctionError,
         /// How often it was run.
         runs: u32,
-        /// The record.
-        follows: Option<Event>,
+        /// What goes out.
+        follows: Vec<Follow>,
     },
 }
 
@@ -46,18 +46,18 @@ pub struct Ran<'a> {
 pub fn decide(
     event: &Event,
     ran: Ran<'_>,
-    rules: &EventRules,
+    wishes: Wishes<'_>,
     now: Timestamp,
     retry_delay: Duration,
 ) -> Settlement {
     let error = match ran.outcome {
         Outcome::Succeeded(_) => {
-            return Settlement::Done(destination::record(
+            return Settlement::Done(destination::follows(
                 event,
                 Condition::Success,
                 event.attempt + 1,
                 Some(ran),
-                rules,
+                wishes,
                 now,
             ));
         }
@@ -65,6 +65,7 @@ pub fn decide(
     };
     let attempt = event.attempt + 1;
     let due = now.after(retry_delay.saturating_mul(1 << event.attempt.min(10)));
+    let rules = wishes.rules;
     let condition = if attempt > rules.retries() {
         Condition::RetriesExhausted
     } else if !rules.may_still_run(event.accepted, due) {
@@ -75,14 +76,14 @@ pub fn decide(
     Settlement::GivenUp {
         error: error.clone(),
         runs: attempt,
-        follows: destination::record(event, condition, attempt, Some(ran), rules, now),
+        follows: destination::follows(event, condition, attempt, Some(ran), wishes, now),
     }
 }
 
 /// Why an event is given up without a run, if it is; `off` says that its function is turned off.
 pub fn refusal(
     event: &Event,
-    rules: &EventRules,
+    wishes: Wishes<'_>,
     off: bool,
     now: Timestamp,
 ) -> Option<(Condition, FunctionError)> {
@@ -91,12 +92,12 @@ pub fn refusal(
         Some((condition, FunctionError::of(error_type, message)))
     };
     let own = event.lineage.get(&event.function.unqualified()).copied().unwrap_or(0);
-    if !rules.may_still_run(event.accepted, now) {
+    if !wishes.rules.may_still_run(event.accepted, now) {
         because(Condition::EventAgeExceeded, "Event.MaximumAgeExceeded", "the event became too old to run")
     } else if own >= limits::RECURSION {
         let why = "the event was stopped: it is one of a loop, in which events of this function lead to more of them";
         because(Condition::RecursionDetected, "Event.RecursionDetected", why)
-    } else if off && rules.on_failure.is_some() {
+    } else if off && wishes.hears_of_failures() {
         because(
             Condition::ZeroReservedConcurrency,
             "Event.ZeroReservedConcurrency",
@@ -112,10 +113,10 @@ pub fn give_up(
     event: &Event,
     condition: Condition,
     error: FunctionError,
-    rules: &EventRules,
+    wishes: Wishes<'_>,
     now: Timestamp,
 ) -> Settlement {
-    let follows = destination::record(event, condition, event.attempt, None, rules, now);
+    let follows = destination::follows(event, condition, event.attempt, None, wishes, now);
     Settlement::GivenUp { error, runs: event.attempt, follows }
 }
 
@@ -144,10 +145,7 @@ pub async fn commit(
                     (tx.give_up(event.id, *runs, error)?, follows)
                 }
             };
-            match follows {
-                Some(follows) if was_there => tx.submit(follows),
-                _ => Ok(()),
-            }
+            if was_there { follows.iter().try_for_each(|follow| send(tx, &event, follow)) } else { Ok(()) }
         })
         .await?;
     if gone {
@@ -156,11 +154,30 @@ pub async fn commit(
     Ok(())
 }
 
+/// Sends what goes out with the settlement of `event`.
+fn send(tx: &Tx<'_>, event: &Event, follow: &Follow) -> Result<()> {
+    match follow {
+        Follow::Event(next) => tx.submit(next),
+        Follow::Message { queue, body, attributes } => {
+            let head = Head { attributes: attributes.clone(), ..Head::default() };
+            if !tx.send_to(queue, body, head)? {
+                tracing::info!(id = %event.id, function = %event.function, queue, "the queue for an event is gone");
+            }
+            Ok(())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use bytes::Bytes;
     use model::{FunctionArn, Source};
+    use store::rules::EventRules;
+
+    fn wishes(rules: &EventRules) -> Wishes<'_> {
+        Wishes { rules, dead_letter: None }
+    }
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -173,7 +190,7 @@ mod tests {
     }
 
     fn decided(attempt: u32, outcome: &Outcome, rules: &EventRules, now: Timestamp) -> Settlement {
-        decide(&event(attempt), Ran { outcome, version: "$LATEST" }, rules, now, MINUTE)
+        decide(&event(attempt), Ran { outcome, version: "$LATEST" }, wishes(rules), now, MINUTE)
     }
 
     #[test]
@@ -182,12 +199,12 @@ mod tests {
         let failed = Outcome::Failed(error.clone());
         let (now, rules) = (Timestamp(1_000_000), EventRules::default());
         let retry = |attempt, minutes| Settlement::Retry { attempt, due: now.after(MINUTE * minutes) };
-        let given_up = |runs| Settlement::GivenUp { error: error.clone(), runs, follows: None };
+        let given_up = |runs| Settlement::GivenUp { error: error.clone(), runs, follows: Vec::new() };
         assert_eq!(decided(0, &failed, &rules, now), retry(1, 1));
         assert_eq!(decided(1, &failed, &rules, now), retry(2, 2));
         assert_eq!(decided(2, &failed, &rules, now), given_up(3));
         let succeeded = Outcome::Succeeded(Bytes::new());
-        assert_eq!(decided(2, &succeeded, &rules, now), Settlement::Done(None));
+        assert_eq!(decided(2, &succeeded, &rules, now), Settlement::Done(Vec::new()));
         assert_eq!(decided(0, &failed, &rules, now.after(limits::ASYNC_MAX_AGE)), given_up(1));
         let none = EventRules { retries: Some(0), ..EventRules::default() };
         assert_eq!(decided(0, &failed, &none, now), given_up(1));
@@ -198,7 +215,7 @@ mod tests {
         let accepted = Timestamp(1_000_000);
         let (rules, young) = (EventRules::default(), accepted.after(limits::ASYNC_MAX_AGE));
         let why = |event: &Event, rules: &EventRules, off, now| {
-            refusal(event, rules, off, now).map(|(condition, _)| condition)
+            refusal(event, wishes(rules), off, now).map(|(condition, _)| condition)
         };
         assert_eq!(why(&event(0), &rules, true, young), None);
         assert_eq!(why(&event(0), &rules, false, young.after(MINUTE)), Some(Condition::EventAgeExceeded));
@@ -228,8 +245,13 @@ mod tests {
         let outcome = Outcome::Succeeded("1".into());
         let mut claimed = store.claim(&FunctionArn::of("f"), 1).unwrap().leases;
         let lease = claimed.remove(0);
-        let settlement =
-            decide(&lease.event, Ran { outcome: &outcome, version: "1" }, &rules, Timestamp(5), MINUTE);
+        let settlement = decide(
+            &lease.event,
+            Ran { outcome: &outcome, version: "1" },
+            wishes(&rules),
+            Timestamp(5),
+            MINUTE,
+        );
         store.write(move |tx| tx.complete(id)).await.unwrap();
         commit(&store, lease, settlement.clone(), Vec::new(), None).await.unwrap();
         assert_eq!(store.read(|view| view.durable_events()).unwrap(), 0);

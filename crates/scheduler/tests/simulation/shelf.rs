@@ -3,6 +3,7 @@
 use crate::random::Random;
 use bytes::Bytes;
 use model::{Event, FakeClock, FunctionArn, RequestId, Source, Timestamp};
+use scheduler::destination::Follow;
 use scheduler::settle::Settlement;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -74,17 +75,21 @@ impl Shelf {
         &mut self,
         event: &Event,
         settlement: &Settlement,
-    ) -> (Option<Event>, Option<Timestamp>) {
+    ) -> (Vec<Event>, Option<Timestamp>) {
         match settlement {
             Settlement::Retry { attempt, due } => {
                 if let Some(row) = self.take(&event.function, event.id) {
                     self.put(Event { attempt: *attempt, ..row }, *due);
                 }
-                (None, Some(*due))
+                (Vec::new(), Some(*due))
             }
             Settlement::Done(follows) | Settlement::GivenUp { follows, .. } => {
                 let was_there = self.take(&event.function, event.id).is_some();
-                let follows = follows.clone().filter(|_| was_there);
+                let events = follows.iter().filter_map(|follow| match follow {
+                    Follow::Event(event) if was_there => Some(event.clone()),
+                    _ => None,
+                });
+                let follows: Vec<Event> = events.collect();
                 follows.iter().for_each(|follows| self.submit(follows));
                 (follows, None)
             }
@@ -150,7 +155,7 @@ pub(crate) fn compare(random: &mut Random) {
                 let event = lease.event.clone();
                 let due = now.after(Duration::from_millis(random.below(200)));
                 let settlement = match random.percent(50) {
-                    true => Settlement::Done(None),
+                    true => Settlement::Done(Vec::new()),
                     false => Settlement::Retry { attempt: event.attempt + 1, due },
                 };
                 shelf.settle(&event, &settlement);

@@ -4,6 +4,7 @@ use crate::random::Random;
 use crate::shelf::Shelf;
 use bytes::Bytes;
 use model::{Event, FunctionArn, FunctionError, Outcome, RequestId, Source, Timestamp, limits};
+use scheduler::destination::{Follow, Wishes};
 use scheduler::settle::{self, Ran};
 use scheduler::turns::{Entry, Facts, Turn, Turns};
 use scheduler::{Capacity, Ticks};
@@ -18,6 +19,10 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// How many steps the world takes before it is left alone to come to rest.
 const STEPS: u64 = 400;
+
+fn wishes(rules: &EventRules) -> Wishes<'_> {
+    Wishes { rules, dead_letter: None }
+}
 
 /// What happens later.
 enum Later {
@@ -331,9 +336,9 @@ impl World {
         assert!(!self.settled.contains(&event.id), "{} runs though it is settled", event.id);
         let (rules, off) =
             (self.rules[&event.function].clone(), self.reserved.get(&event.function) == Some(0));
-        match settle::refusal(&event, &rules, off, self.wall()) {
+        match settle::refusal(&event, wishes(&rules), off, self.wall()) {
             Some((condition, error)) => {
-                let settlement = settle::give_up(&event, condition, error, &rules, self.wall());
+                let settlement = settle::give_up(&event, condition, error, wishes(&rules), self.wall());
                 self.turns.started();
                 self.settle(&event, &settlement);
                 self.turns.ended(&entry, self.now());
@@ -374,7 +379,7 @@ impl World {
             };
             let rules = self.rules[&event.function].clone();
             let ran = Ran { outcome: &outcome, version: "$LATEST" };
-            let settlement = settle::decide(event, ran, &rules, self.wall(), RETRY);
+            let settlement = settle::decide(event, ran, wishes(&rules), self.wall(), RETRY);
             match self.random.below(40) {
                 // The store could not be written: the event goes back.
                 0 => {
@@ -395,10 +400,14 @@ impl World {
 
     fn settle(&mut self, event: &Event, settlement: &settle::Settlement) {
         let mut settlement = settlement.clone();
-        if let settle::Settlement::Done(Some(next))
-        | settle::Settlement::GivenUp { follows: Some(next), .. } = &mut settlement
+        if let settle::Settlement::Done(follows) | settle::Settlement::GivenUp { follows, .. } =
+            &mut settlement
         {
-            next.id = self.id();
+            for follow in follows {
+                if let Follow::Event(next) = follow {
+                    next.id = self.id();
+                }
+            }
         }
         let (follows, retried) = self.shelf.settle(event, &settlement);
         self.shelf.release(event.id);
@@ -410,7 +419,7 @@ impl World {
             }
             None => assert!(self.settled.insert(event.id), "{} is settled twice", event.id),
         }
-        if let Some(next) = follows {
+        for next in follows {
             let own = next.lineage.values().max().copied().unwrap_or(0);
             assert!(own <= limits::RECURSION + 1, "a loop goes on: {:?}", next.lineage);
             self.accepted.insert(next.id);
@@ -426,9 +435,10 @@ impl World {
             let (old, _) = self.shelf.claim(&function, Timestamp(self.wall().0 - age - 1), 32);
             for event in old {
                 let off = self.reserved.get(&function) == Some(0);
-                match settle::refusal(&event, &rules, off, self.wall()) {
+                match settle::refusal(&event, wishes(&rules), off, self.wall()) {
                     Some((condition, error)) => {
-                        let settlement = settle::give_up(&event, condition, error, &rules, self.wall());
+                        let settlement =
+                            settle::give_up(&event, condition, error, wishes(&rules), self.wall());
                         self.settle(&event, &settlement);
                     }
                     None => {

@@ -102,11 +102,23 @@ fn destination(view: &View<'_>, named: &Named, arn: String) -> Result<String, Er
             Function::find(view, &target.arn)?.ok_or_else(wrong)?;
             Ok(arn)
         }
-        "sqs" | "sns" | "events" | "s3" => Err(invalid(format!(
-            "The destination ARN {arn} is not supported by Mayfly; only functions can be destinations."
+        "sqs" => check_queue(view, &arn).map(|()| arn),
+        "sns" | "events" | "s3" => Err(invalid(format!(
+            "The destination ARN {arn} is not supported by Mayfly; functions and queues can be destinations."
         ))
         .into()),
         _ => Err(invalid(format!("The destination ARN {arn} is invalid.")).into()),
+    }
+}
+
+/// Checks a queue for records or dead letters: it exists, and is none of those that keep an order.
+pub(super) fn check_queue(view: &View<'_>, arn: &str) -> Result<(), Error> {
+    match view.queue(arn)? {
+        Some(queue) if queue.is_fifo() => {
+            Err(invalid(format!("The queue {arn} is a FIFO queue, which is not supported here.")).into())
+        }
+        Some(_) => Ok(()),
+        None => Err(invalid(format!("The queue {arn} does not exist.")).into()),
     }
 }
 

@@ -131,6 +131,9 @@ impl Function {
             "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(&spec.runtime)},
             "LoggingConfig": logging_config::shown(spec),
         });
+        if let Some(queue) = &spec.dead_letter {
+            shown["DeadLetterConfig"] = json!({"TargetArn": queue});
+        }
         if !spec.environment.is_empty() {
             shown["Environment"] = json!({"Variables": spec.environment});
         }
