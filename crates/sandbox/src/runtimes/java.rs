@@ -196,7 +196,7 @@ fn heap(memory: u32) -> u32 {
 fn options(own: &str, version: u32) -> impl Iterator<Item = &'static str> {
     const ALL: RangeInclusive<u32> = 0..=u32::MAX;
     // A JVM does not start with an option that it does not know: these name the versions that are known to have them.
-    const OPTIONS: [(&str, RangeInclusive<u32>, &str); 14] = [
+    const OPTIONS: [(&str, RangeInclusive<u32>, &str); 15] = [
         // As in Lambda's own runtime: the compiler that is fast at the start, the collector that needs least.
         ("Tiered", ALL, "-XX:TieredStopAtLevel=1"),
         ("GC", ALL, "-XX:+UseSerialGC"),
@@ -213,6 +213,9 @@ fn options(own: &str, version: u32) -> impl Iterator<Item = &'static str> {
         ("AsyncDeflationInterval", 17..=25, "-XX:AsyncDeflationInterval=60000"),
         // A copy makes the JDK's random numbers anew through `sun.misc.Unsafe`; the log is not the place to say so.
         ("sun-misc-unsafe", 23..=u32::MAX, "--sun-misc-unsafe-memory-access=allow"),
+        // Reflection without method handles, as before Java 18: making one for each field that the first answer has
+        // takes longer than a process of one event can win by it.
+        ("useNativeAccessorOnly", 22..=u32::MAX, "-Djdk.reflect.useNativeAccessorOnly=true"),
         // An archive that does not fit any more is no matter for a function's log.
         ("-Xlog", ALL, "-Xlog:cds*=off"),
         ("file.encoding", ALL, "-Dfile.encoding=UTF-8"),

@@ -56,6 +56,17 @@ final class Fields {
         return field == null ? null : UNSAFE.getObject(object, UNSAFE.objectFieldOffset(field));
     }
 
+    /** The same, of a field that a class above the object's own may have. */
+    static Object inherited(Object object, String name) {
+        for (Class<?> type = object.getClass(); type != null; type = type.getSuperclass()) {
+            Field field = find(type, name);
+            if (field != null) {
+                return UNSAFE.getObject(object, UNSAFE.objectFieldOffset(field));
+            }
+        }
+        return null;
+    }
+
     private static Object readStatic(Field field) {
         return UNSAFE.getObject(UNSAFE.staticFieldBase(field), UNSAFE.staticFieldOffset(field));
     }

@@ -1,5 +1,6 @@
 package mayfly.runtime;
 
+import com.amazonaws.lambda.thirdparty.com.fasterxml.jackson.databind.ObjectWriter;
 import com.amazonaws.services.lambda.runtime.CustomPojoSerializer;
 import com.amazonaws.services.lambda.runtime.serialization.PojoSerializer;
 import com.amazonaws.services.lambda.runtime.serialization.events.LambdaEventSerializers;
@@ -54,8 +55,10 @@ abstract class Serializer {
     /** AWS's serializers: adapted to AWS's classes of events, plain Jackson for others. */
     private static final class OfAws extends Serializer {
         private final PojoSerializer<Object> serializer;
+        private final Type type;
 
         OfAws(Type type) {
+            this.type = type;
             serializer = isEvent(type) ? ofEvent((Class<?>) type) : JacksonFactory.getInstance().getSerializer(type);
         }
 
@@ -84,6 +87,10 @@ abstract class Serializer {
         boolean rehearse(boolean answers) {
             read(new ByteArrayInputStream(NULL));
             write(null, new Answer());
+            Object writer = answers ? Fields.inherited(serializer, "writer") : null;
+            if (writer instanceof ObjectWriter) {
+                Answers.learn((ObjectWriter) writer, type);
+            }
             return true;
         }
     }

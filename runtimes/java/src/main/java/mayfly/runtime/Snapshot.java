@@ -7,6 +7,9 @@ import mayfly.crac.Core;
 
 /** What happens before the process is copied, and in each copy before its event. */
 final class Snapshot {
+    /** How long the JVM gets to compile what it found worth it, and to follow up its collections: each copy would. */
+    private static final long SETTLE_MS = 100;
+
     private final Handler handler;
     private final TaskLoader loader;
     private final Log log;
@@ -32,6 +35,7 @@ final class Snapshot {
         System.gc();
         System.gc();
         randomness.discard();
+        Thread.sleep(SETTLE_MS);
     }
 
     /** Goes the way of {@link #after}, except for the function's hooks. */
