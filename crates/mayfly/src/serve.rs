@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Functions};
 use crate::front::Front;
-use crate::status::Status;
+use crate::status::{Status, Tell};
 use crate::{LAUNCHER_ROLE, cli, config, machine};
 use anyhow::{Context, Result, bail};
 use model::{Clock, FunctionArn, REGION, SystemClock};
@@ -30,6 +30,9 @@ const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
 /// How long the scrubber rests between two passes, and how many bytes it rereads in a second.
 const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
 const SCRUB_RATE: u64 = 8 << 20;
+
+/// How often events are looked for that became too old while there was no room for them.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -71,7 +74,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let most = config.network.most;
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
-    let starts = Arc::new(OnceLock::new());
+    let tell = Arc::new(OnceLock::new());
     let s3 = Arc::new(S3::new(store.clone(), REGION));
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
@@ -81,14 +84,18 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         sqs: Sqs::new(store.clone(), pauses(&config)),
         iam: Iam::new(store.clone()),
         sts: Sts::new(clock.clone()),
-        status: Status { store: store.clone(), lambda, starts: starts.clone() },
+        status: Status { store: store.clone(), lambda, scheduler: tell.clone() },
         clock: clock.clone(),
     });
 
     let stop = watch::Sender::new(false);
+    store.set_concurrency(config.functions.concurrency);
     let settings = Settings {
         capacity: capacity(&config),
         ahead: ahead(&config),
+        patience: Duration::from_millis(config.functions.wait_ms),
+        look_for_old: LOOK_FOR_OLD,
+        processors: Arc::new(machine::ticks),
         retry_delay: Duration::from_secs(config.events.retry_delay_s),
         grace: config.grace(),
         environment: function_environment(),
@@ -97,7 +104,11 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let scheduler = Scheduler::new(store.clone(), sandbox.clone(), settings)
         .context("the store has a scheduler already")?;
     // Nobody is served before this: there is one scheduler.
-    let _ = starts.set(Box::new(scheduler.states()));
+    let _ = tell.set(Tell {
+        starts: Box::new(scheduler.states()),
+        latency: Box::new(scheduler.latencies()),
+        load: Box::new(scheduler.load()),
+    });
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; choose another address with --listen", config.listen)
     })?;
@@ -210,10 +221,12 @@ fn network(config: &config::Network) -> Result<Network> {
 
 fn capacity(config: &Config) -> Capacity {
     let machine = Capacity::of_machine(machine::memory_mb(), machine::processors());
+    let memory_mb = config.functions.memory_mb.unwrap_or(machine.memory_mb);
     Capacity {
-        memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
+        memory_mb: (memory_mb as f64 * config.functions.memory_overcommit) as u64,
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
+        background: config.events.least_running.unwrap_or(machine.background),
     }
 }
 
@@ -225,7 +238,8 @@ fn pauses(config: &Config) -> Pauses {
 }
 
 fn ahead(config: &Config) -> Bounds {
-    let memory_mb = config.ahead.memory_mb.unwrap_or(capacity(config).memory_mb / 8);
+    let room = Capacity::of_machine(machine::memory_mb(), machine::processors()).memory_mb;
+    let memory_mb = config.ahead.memory_mb.unwrap_or(config.functions.memory_mb.unwrap_or(room) / 8);
     Bounds {
         memory: memory_mb << 20,
         idle: Duration::from_secs(config.ahead.idle_s),

@@ -16,11 +16,11 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use model::{Outcome, Part, Source, limits};
+use model::{Outcome, Part, RequestId, Source, limits};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::io;
-use store::queue::{Answer, Ticket};
+use store::queue::{Answer, Throttled, Ticket, Unanswered};
 use tokio::sync::mpsc;
 use wire::rest_json::{Call, Reply};
 use wire::{Body, Fault, event_stream};
@@ -41,18 +41,32 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     if kind == "DryRun" {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }
-    let Ok((ticket, mut parts)) = lambda.store.sync_lane().submit_streamed(event) else {
-        return Ok(too_many());
+    let Ok((ticket, parts)) = lambda.store.sync_lane().submit_streamed(event) else {
+        return Ok(too_many(Throttled::Account));
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
-    // Without that, it ended before it had a process: the reason is with the ticket.
-    if let Some(Part::Started(version)) = parts.recv().await
-        && let Ok(version) = HeaderValue::from_str(&version)
-    {
-        headers.insert("x-amz-executed-version", version);
+    let mut written = Written {
+        parts,
+        id: ticket.id,
+        ticket: Some(ticket),
+        ready: VecDeque::new(),
+        tail: log_type == "Tail",
+    };
+    match written.parts.recv().await {
+        Some(Part::Started(version)) => {
+            if let Ok(version) = HeaderValue::from_str(&version) {
+                headers.insert("x-amz-executed-version", version);
+            }
+        }
+        Some(_) => {}
+        // It ended before it had a process: the reason is with the ticket.
+        None => {
+            if let Some(Err(Unanswered::Throttled(why))) = written.take_answer().await {
+                return Ok(too_many(why));
+            }
+        }
     }
-    let written = Written { parts, ticket: Some(ticket), ready: VecDeque::new(), tail: log_type == "Tail" };
     let body = stream::try_unfold(written, |mut written| async move {
         let message = written.next().await.map_err(|fault| io::Error::other(fault.message))?;
         Ok::<_, io::Error>(message.map(|message| (Frame::data(message), written)))
@@ -64,6 +78,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
 struct Written {
     parts: mpsc::Receiver<Part>,
     ticket: Option<Ticket>,
+    id: RequestId,
     /// What is to be sent.
     ready: VecDeque<Bytes>,
     tail: bool,
@@ -80,14 +95,17 @@ impl Written {
                 Some(Part::Data(data)) => return Ok(Some(chunk(&data))),
                 Some(Part::Started(_) | Part::Head(_)) => {}
                 None => {
-                    let Some(ticket) = self.ticket.take() else { return Ok(None) };
-                    let id = ticket.id;
-                    let answer =
-                        ticket.answer().await.ok_or_else(|| Fault::internal("ServiceException", id))?;
-                    self.end(&answer);
+                    let Some(answer) = self.take_answer().await else { return Ok(None) };
+                    answer.map_err(|_| Fault::internal("ServiceException", self.id))?;
                 }
             }
         }
+    }
+
+    /// What came of the event, once; its last messages are then to be sent.
+    async fn take_answer(&mut self) -> Option<Result<(), Unanswered>> {
+        let answer = self.ticket.take()?.answer().await;
+        Some(answer.map(|answer| self.end(&answer)))
     }
 
     fn end(&mut self, answer: &Answer) {

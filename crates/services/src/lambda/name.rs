@@ -38,7 +38,16 @@ impl Named {
         Named::within(&call.scope, call.operation, name, qualifier)
     }
 
-    fn within(scope: &Scope, operation: &str, name: &str, qualifier: Option<&str>) -> Result<Self, Fault> {
+    /// As [`Named::parse`], where the account and the region are known otherwise.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn within(
+        scope: &Scope,
+        operation: &str,
+        name: &str,
+        qualifier: Option<&str>,
+    ) -> Result<Self, Fault> {
         let parts = Parts::of(name);
         let mut checks = Checks::default();
         let creates = operation == "CreateFunction";
@@ -123,6 +132,14 @@ impl Named {
     /// The same as text.
     pub(super) fn shown(&self) -> String {
         self.target().to_string()
+    }
+
+    /// Where what belongs to a version or an alias is kept: that of `$LATEST` under the function itself.
+    pub(super) fn key(&self) -> FunctionArn {
+        match self.qualifier.as_deref() {
+            None | Some(LATEST) => self.arn.clone(),
+            Some(qualifier) => self.arn.qualified(qualifier),
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let mut settings: Settings = call.input()?;
     settings.rest.remove("UUID");
+    let scope = call.scope.clone();
     let (uuid, operation) = (call.label("UUID").to_owned(), call.operation);
-    let named = settings.function_name.as_deref().map(|name| Named::parse(name, None)).transpose()?;
+    let named = settings.function_name.as_deref().map(|name| Named::parse(&call, name, None)).transpose()?;
     lambda
         .store
         .write(move |tx| {
@@ -24,10 +25,10 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             settings.apply(operation, &mut mapping)?;
             let named = match named {
                 Some(named) => named,
-                None => Named::parse(mapping.function.as_str(), None)?,
+                None => Named::within(&scope, operation, mapping.function.as_str(), None)?,
             };
-            mapping.function = named.arn.clone();
-            check(&mapping, &queue(tx, &mapping.source)?, &Function::load(tx, &named)?.spec)?;
+            mapping.function = named.target();
+            check(&mapping, &queue(tx, &mapping.source)?, &Function::resolve(tx, &named)?.spec)?;
             mapping.modified = tx.now();
             tx.put_mapping(&mapping)?;
             let state = match (was_enabled, mapping.enabled) {

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>
 
 use super::answer::{self, Head};
-use super::{BAD_GATEWAY, INTERNAL, Refusal};
+use super::{BAD_GATEWAY, INTERNAL, Refusal, TOO_MANY};
 use bytes::{Bytes, BytesMut};
 use futures::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -13,7 +13,7 @@ use model::limits::STREAM_PRELUDE;
 use model::stream::{HTTP_INTEGRATION, PRELUDE_END};
 use model::{Outcome, Part};
 use std::io;
-use store::queue::Ticket;
+use store::queue::{Ticket, Unanswered};
 use tokio::sync::mpsc;
 use wire::{Body, Response};
 
@@ -79,8 +79,9 @@ async fn prelude(parts: &mut mpsc::Receiver<Part>) -> Result<Option<(Head, Bytes
 /// What is answered to a stream that ended before it had said anything.
 async fn failed(ticket: Ticket) -> Refusal {
     match ticket.answer().await {
-        Some(_) => BAD_GATEWAY,
-        None => INTERNAL,
+        Ok(_) => BAD_GATEWAY,
+        Err(Unanswered::Throttled(_)) => TOO_MANY,
+        Err(Unanswered::Broken) => INTERNAL,
     }
 }
 
@@ -101,10 +102,10 @@ fn body(ticket: Ticket, parts: mpsc::Receiver<Part>, first: Bytes) -> Body {
             }
             let Some(waiting) = ticket.take() else { return Ok(None) };
             match waiting.answer().await.map(|answer| answer.outcome) {
-                Some(Outcome::Succeeded(rest)) if !rest.is_empty() => {
+                Ok(Outcome::Succeeded(rest)) if !rest.is_empty() => {
                     Ok(Some((Frame::data(rest), (parts, None, None))))
                 }
-                Some(Outcome::Succeeded(_)) => Ok(None),
+                Ok(Outcome::Succeeded(_)) => Ok(None),
                 // Half an answer must not look like a whole one.
                 _ => Err(io::Error::other("the function failed while it wrote its answer")),
             }
