@@ -1,7 +1,7 @@
 //! Everything that rests or waits, behind one door.
 //!
-//! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content, [`small`]: few
-//!   bytes beside the records; [`key`]: the installation's secret;
+//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content,
+//!   [`small`]: few bytes beside the records; [`key`]: the installation's secret;
 //!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;
 //!   [`run`]: what their runs cost;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
@@ -10,6 +10,7 @@
 //! The engine here is SQLite with one writer thread and group commit, beside plain files for blobs.
 #![forbid(unsafe_code)]
 
+pub mod alias;
 pub mod blob;
 pub mod check;
 mod engine;
