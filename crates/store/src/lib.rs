@@ -2,6 +2,8 @@
 //!
 //! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content, [`small`]: few
 //!   bytes beside the records; [`key`]: the installation's secret;
+//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content,
+//!   [`small`]: few bytes beside the records; [`key`]: the installation's secret;
 //!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;
 //!   [`run`]: what their runs cost;
 //!   [`rules`]: limits of functions, and what follows from their events;
