@@ -184,3 +184,10 @@ def test_hello_shell(server):
         pytest.skip("curl is not in /usr/bin, where functions see it")
     invoke = custom(server, "hello-shell", EXAMPLES / "hello-shell/bootstrap")
     assert invoke({"name": "you"})[:2] == ({"bytes": 15, "event": {"name": "you"}}, None)
+
+
+def test_orders_queue(fresh_server, tmp_path):
+    server = fresh_server()
+    directory = follow("orders-queue", server, tmp_path, **{"python3.11": runtime(server, "python3.")})
+    promised = re.search(r"```json\n(.*?)```", (directory / "README.md").read_text("utf-8"), re.DOTALL)[1]
+    assert json.loads((directory / "replayed.json").read_text("utf-8")) == json.loads(promised)
