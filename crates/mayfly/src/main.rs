@@ -8,6 +8,7 @@ mod doctor;
 mod front;
 mod logs;
 mod machine;
+mod rollout;
 mod runs;
 mod serve;
 mod starts;
@@ -32,6 +33,11 @@ fn main() -> ExitCode {
         cli::Command::Runs(flags) => runs::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Starts(flags) => starts::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::FailedEvents(flags) => logs::failed_events(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Deploy(flags) => rollout::deploy(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Versions(flags) => rollout::versions(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Compare(flags) => rollout::compare(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Shift(flags) => rollout::shift(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Rollback(flags) => rollout::rollback(&flags).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

@@ -114,9 +114,9 @@ impl fmt::Display for StartMode {
 /// description, tags) stays with that service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FunctionSpec {
-    /// The unqualified ARN.
+    /// Its ARN: unqualified for what changes, with its number for a version.
     pub arn: FunctionArn,
-    /// The version that runs: `$LATEST` until versions exist.
+    /// The version: a number, or `$LATEST` for what changes.
     pub version: String,
     /// AWS's name of the runtime, for instance `python3.11`.
     pub runtime: String,
@@ -144,6 +144,12 @@ pub struct FunctionSpec {
     /// How many processes wait ahead of events at the least, even when there are none (provisioned concurrency).
     #[serde(default, skip_serializing_if = "is_default")]
     pub ahead: u32,
+    /// The package with the files of its layers, which appears at `/opt`; none for a function without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<CodeId>,
+    /// Its events are marked as sampled for tracing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tracing: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -167,6 +173,8 @@ impl FunctionSpec {
             network: None,
             start: StartMode::default(),
             ahead: 0,
+            layers: None,
+            tracing: false,
         }
     }
 

@@ -55,7 +55,7 @@ pub async fn commit(
     run: Option<Run>,
 ) -> Result<()> {
     let id = lease.event.id;
-    let function = lease.event.function.name().to_owned();
+    let function = lease.event.function.log_name();
     let attempts = lease.event.attempt + 1;
     store
         .write(move |tx| {

@@ -32,12 +32,12 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     checks.required("functionName", settings.function_name.as_ref());
     checks.finish()?;
     let source = event_source_arn.unwrap_or_default();
-    let named = Named::parse(settings.function_name.as_deref().unwrap_or_default(), None)?;
+    let named = Named::parse(&call, settings.function_name.as_deref().unwrap_or_default(), None)?;
     let tags = tags.unwrap_or_default();
     check_tags(&tags)?;
     let mut mapping = Mapping {
         uuid: Uuid::new_v4(),
-        function: named.arn.clone(),
+        function: named.target(),
         source,
         batch: 10,
         window: 0,
@@ -55,7 +55,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         .store
         .write(move |tx| {
             let queue = queue(tx, &mapping.source)?;
-            let function = Function::load(tx, &named)?;
+            let function = Function::resolve(tx, &named)?;
             check(&mapping, &queue, &function.spec)?;
             if let Some(uuid) = tx.mapping_of(&mapping.source, &mapping.function)? {
                 return Err(conflict(format!(
