@@ -10,11 +10,10 @@ use wire::rest_json::Call;
 
 /// Removes one mapping. Batches that run are finished.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let uuid = call.label("UUID").to_owned();
     lambda
         .store
         .write(move |tx| {
-            let mapping = find(tx, &uuid)?;
+            let mapping = find(tx, &call)?;
             tx.delete_mapping(&mapping)?;
             Ok(shown(&mapping, "Deleting"))
         })

@@ -10,6 +10,6 @@ use wire::rest_json::Call;
 
 /// Shows one mapping.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let mapping = lambda.store.read(|view| find(view, call.label("UUID")))?;
+    let mapping = lambda.store.read(|view| find(view, &call))?;
     Ok(shown(&mapping, settled(&mapping)))
 }

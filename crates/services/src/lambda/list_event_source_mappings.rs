@@ -45,7 +45,8 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
     let function = input.function_name.as_deref().map(|name| Named::parse(&call, name, None)).transpose()?;
     let function = function.map(|named| named.target());
     let wanted = |mapping: &store::mapping::Mapping| {
-        input.event_source_arn.as_ref().is_none_or(|arn| *arn == mapping.source)
+        mapping.function.scope() == call.scope
+            && input.event_source_arn.as_ref().is_none_or(|arn| *arn == mapping.source)
             && function.as_ref().is_none_or(|function| *function == mapping.function)
     };
     lambda.store.read(|view| {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use store::View;
 use store::mapping::Mapping;
 use store::message::Queue;
-use wire::rest_json::number;
+use wire::rest_json::{Call, number};
 
 /// The largest batch that needs no window.
 const WITHOUT_WINDOW: u32 = 10;
@@ -225,8 +225,9 @@ pub(super) fn queue(view: &View<'_>, arn: &str) -> Result<Queue, Error> {
 ///
 /// # Errors
 /// There is none.
-pub(super) fn find(view: &View<'_>, uuid: &str) -> Result<Mapping, Error> {
-    view.mapping(uuid)?.ok_or_else(|| no_resource().into())
+pub(super) fn find(view: &View<'_>, call: &Call) -> Result<Mapping, Error> {
+    let found = view.mapping(call.label("UUID"))?;
+    found.filter(|mapping| mapping.function.scope() == call.scope).ok_or_else(|| no_resource().into())
 }
 
 /// What settles: a mapping that was just changed says so once.

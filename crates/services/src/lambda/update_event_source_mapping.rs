@@ -14,18 +14,17 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let mut settings: Settings = call.input()?;
     settings.rest.remove("UUID");
-    let scope = call.scope.clone();
-    let (uuid, operation) = (call.label("UUID").to_owned(), call.operation);
+    let operation = call.operation;
     let named = settings.function_name.as_deref().map(|name| Named::parse(&call, name, None)).transpose()?;
     lambda
         .store
         .write(move |tx| {
-            let mut mapping = find(tx, &uuid)?;
+            let mut mapping = find(tx, &call)?;
             let was_enabled = mapping.enabled;
             settings.apply(operation, &mut mapping)?;
             let named = match named {
                 Some(named) => named,
-                None => Named::within(&scope, operation, mapping.function.as_str(), None)?,
+                None => Named::parse(&call, mapping.function.as_str(), None)?,
             };
             mapping.function = named.target();
             check(&mapping, &queue(tx, &mapping.source)?, &Function::resolve(tx, &named)?.spec)?;
