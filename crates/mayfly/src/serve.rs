@@ -24,6 +24,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wire::{Caller, Service};
 
+/// How often the lifecycle rules of buckets are followed. S3 does so once a day.
+const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
+
+/// How long the scrubber rests between two passes, and how many bytes it rereads in a second.
+const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
+const SCRUB_RATE: u64 = 8 << 20;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -65,11 +72,12 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
     let starts = Arc::new(OnceLock::new());
+    let s3 = Arc::new(S3::new(store.clone(), REGION));
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
-        s3: S3::new(store.clone(), REGION),
+        s3: s3.clone(),
         sqs: Sqs::new(store.clone(), pauses(&config)),
         iam: Iam::new(store.clone()),
         sts: Sts::new(clock.clone()),
@@ -106,6 +114,8 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
+        tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
+        tokio::spawn(scrubs(s3, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
             Caller::Outside,
@@ -139,6 +149,31 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Rereads what is stored, slowly, again and again.
+async fn scrubs(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SCRUBS) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = s3.scrub(SCRUB_RATE) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Follows the lifecycle rules of buckets: at start, and again and again.
+async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
+    loop {
+        s3.expire().await;
+        tokio::select! {
+            () = tokio::time::sleep(LIFECYCLES) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 async fn connect_sandbox(

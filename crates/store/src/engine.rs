@@ -4,6 +4,7 @@
 //! a savepoint of its own, so that one caller's error leaves the others' work whole.
 
 use crate::blob::{Blobs, Pinned};
+use crate::key::InstallationKey;
 use crate::lock::DirLock;
 use crate::message::{self, Arrivals};
 use crate::package::Packages;
@@ -35,7 +36,7 @@ const WRITES_WAITING: usize = 1_024;
 const READERS_KEPT: usize = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 3] = [FIRST, RUNS, message::LAYOUT];
+const LAYOUTS: [&str; 4] = [FIRST, RUNS, message::LAYOUT, SMALL];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -62,6 +63,11 @@ CREATE TABLE run (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL,
 CREATE INDEX run_function ON run (function, ended);
 ";
 
+// Bytes that are too few for a file of their own.
+const SMALL: &str = "
+CREATE TABLE small (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);
+";
+
 /// All durable state of an installation. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -79,6 +85,7 @@ struct Shared {
     leases: Leases,
     starts: Starts,
     specs: Kept,
+    key: InstallationKey,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -141,6 +148,7 @@ impl Store {
             leases: Leases::new(wakes.clone()),
             starts: Starts::default(),
             specs: Kept::default(),
+            key: InstallationKey::open(dir)?,
             wakes,
             clock,
             _lock: lock,
@@ -239,6 +247,11 @@ impl Store {
         &self.0.sync_lane
     }
 
+    /// The secret of this installation, from which what is encrypted at rest gets its keys.
+    pub fn key(&self) -> &InstallationKey {
+        &self.0.key
+    }
+
     pub(crate) fn kept_specs(&self) -> &Kept {
         &self.0.specs
     }
@@ -291,6 +304,12 @@ impl Drop for Shared {
 pub struct View<'a> {
     connection: &'a Connection,
     clock: &'a dyn Clock,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(connection: &'a Connection, clock: &'a dyn Clock) -> Self {
+        View { connection, clock }
+    }
 }
 
 impl View<'_> {
@@ -412,7 +431,7 @@ fn open_writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn open_reader(path: &Path) -> Result<Connection> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
