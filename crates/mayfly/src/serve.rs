@@ -14,6 +14,7 @@ use services::rds_data::RdsData;
 use services::s3::S3;
 use services::sqs::{Pauses, Sqs};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
@@ -25,6 +26,9 @@ use wire::{Caller, Service};
 /// How often events are looked for that became too old while there was no room for them.
 const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
 
+/// How often a server that stands by looks whether the data directory is free.
+const STANDBY_LOOK: Duration = Duration::from_millis(20);
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -35,7 +39,7 @@ pub(crate) fn main(flags: &cli::Serve) -> Result<()> {
         .context("cannot start the process that creates sandboxes")?;
     init_log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(config, launcher));
+    let result = runtime.block_on(serve(config, launcher, flags.standby));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -54,9 +58,9 @@ pub(crate) fn find_interpreters(config: &Config) -> Interpreters {
     sandbox::interpreters::find(&path, interpreters, *strict_runtimes)
 }
 
-async fn serve(config: Config, launcher: Launcher) -> Result<()> {
+async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::open(&config.data_dir, clock.clone()).context("cannot open the data directory")?;
+    let Some(store) = open(&config.data_dir, &clock, standby).await? else { return Ok(()) };
     let interpreters = find_interpreters(&config);
     let sandbox = Arc::new(connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?);
     let features = sandbox.features().clone();
@@ -146,6 +150,24 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.
+async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Option<Store>> {
+    let mut told = false;
+    loop {
+        match Store::open(dir, clock.clone()) {
+            Err(store::Error::Locked { .. }) if standby => {}
+            opened => return Ok(Some(opened.context("cannot open the data directory")?)),
+        }
+        if !std::mem::replace(&mut told, true) {
+            println!("waiting until {} is free", dir.display());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STANDBY_LOOK) => {}
+            signal = wait_for_signal() => return signal.map(|()| None),
+        }
+    }
 }
 
 async fn connect_sandbox(
