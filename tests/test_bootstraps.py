@@ -327,7 +327,9 @@ exports.handler = awslambda.streamifyResponse(async (event, stream) => {
 ''').ready()
     kind, error = runtime.call("never ends")
     assert (kind, error["errorMessage"]) == ("E", "Response stream is not finished.")
-    assert runtime.call() == ("A", "mine")
+    assert runtime.call() == ("H", b"")
+    assert runtime.receive() == ("D", b'"mine"')
+    assert runtime.receive() == ("A", b"")
 
 
 @pytest.mark.parametrize("runtime", ["nodejs20.x", "nodejs24.x"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CREDENTIALS, ROLE, zip_of
-from mayfly_process import ROOT
+from mayfly_process import ROOT, binary
 
 EXAMPLES = ROOT / "examples"
 # What tools say when the registry that they need is out of reach.
@@ -38,7 +38,7 @@ def follow(example: str, server, directory: Path, **replaced) -> Path:
         assert word in commands
         commands = commands.replace(word, other)
     env = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(directory), **CREDENTIALS,
+        "PATH": f"{Path(sys.executable).parent}:{binary().parent}:{os.environ['PATH']}", "HOME": str(directory), **CREDENTIALS,
         "AWS_ENDPOINT_URL": server.url, "AWS_PAGER": "", "LC_ALL": "C.UTF-8",
     }
     done = subprocess.run(
@@ -184,3 +184,23 @@ def test_hello_shell(server):
         pytest.skip("curl is not in /usr/bin, where functions see it")
     invoke = custom(server, "hello-shell", EXAMPLES / "hello-shell/bootstrap")
     assert invoke({"name": "you"})[:2] == ({"bytes": 15, "event": {"name": "you"}}, None)
+
+
+def test_blue_green(server, tmp_path):
+    directory = follow("blue-green", server, tmp_path)
+    shares = json.loads((directory / "shares.json").read_text("utf-8"))
+    assert sum(shares["answers"].values()) == 40 and shares["answers"]["1"] > 20
+    alias = server.client("lambda").get_alias(FunctionName="prices", Name="live")
+    assert alias["FunctionVersion"] == "1" and "RoutingConfig" not in alias
+
+
+def test_layers(server, tmp_path):
+    directory = follow("layers", server, tmp_path)
+    assert json.loads((directory / "answer.json").read_text("utf-8")) == "Hello, you, from a layer!"
+
+
+def test_streaming_chat(server, tmp_path):
+    name = runtime(server, "nodejs")
+    directory = follow("streaming-chat", server, tmp_path, **{"nodejs20.x": name})
+    assert "lives for a day" in (directory / "words.txt").read_text("utf-8")
+    assert (directory / "page.txt").read_text("utf-8") == "Hello! Ask me what a mayfly is. \n"

@@ -67,7 +67,7 @@ def test_a_functions_life(functions, name):
     found = functions.get_function(FunctionName=name)
     configuration = found["Configuration"]
     assert (configuration["State"], configuration["LastUpdateStatus"]) == ("Active", "Successful")
-    assert configuration["RevisionId"] == created["RevisionId"]
+    assert configuration["RevisionId"] != created["RevisionId"]  # as AWS: it has become active since
     assert configuration["Environment"] == {"Variables": {"AB": "1"}}
     assert (configuration["Timeout"], configuration["MemorySize"]) == (3, 128)
     assert configuration["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"}
@@ -145,11 +145,17 @@ def test_what_cannot_be_is_refused_in_awss_words(functions, name):
         ("ValidationException", {"Handler": "a b"}, "at 'handler'"),
         ("ValidationException", {"Timeout": 901}, "less than or equal to 900"),
         ("InvalidParameterValueException", {"Runtime": "nodejs22.x"}, RUNTIME),
-        ("InvalidParameterValueException", {"Publish": True}, "Publish"),
         ("InvalidParameterValueException", {"PackageType": "Image"}, "PackageType"),
-        ("InvalidParameterValueException", {"TracingConfig": {"Mode": "Active"}}, "TracingConfig"),
+        ("ValidationException", {"TracingConfig": {"Mode": "On"}}, "[Active, PassThrough]"),
         ("InvalidParameterValueException",
-         {"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:x:1"]}, "Layers"),
+         {"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:x:1"]}, "does not exist"),
+        ("InvalidParameterValueException", {"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "VpcConfig"),
+        ("InvalidParameterValueException",
+         {"FileSystemConfigs": [{"Arn": f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:access-point/fsap-"
+                                        "01234567890123456", "LocalMountPath": "/mnt/x"}]}, "FileSystemConfigs"),
+        ("InvalidParameterValueException",
+         {"CodeSigningConfigArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-"
+                                  "0123456789abcdef0"}, "CodeSigningConfigArn"),
         ("InvalidParameterValueException",
          {"Environment": {"Variables": {"AWS_REGION": "x"}}}, "Reserved keys used in this request: AWS_REGION"),
         ("InvalidParameterValueException", {"Environment": {"Variables": {"AB": "x" * 4096}}}, "4KB"),
@@ -325,8 +331,8 @@ def test_of_many_creates_at_once_one_wins(server, name):
 
 
 def test_an_operation_that_is_missing_says_its_name(functions, name):
-    message = refused("NotImplemented", functions.publish_version, 501, FunctionName=name)
-    assert "PublishVersion" in message
+    message = refused("NotImplemented", functions.list_code_signing_configs, 501)
+    assert "ListCodeSigningConfigs" in message
 
 
 def test_functions_and_their_code_survive_a_restart(fresh_server, name):

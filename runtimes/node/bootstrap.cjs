@@ -467,9 +467,9 @@ function invokeWithCallback(handler, event, payload, context) {
   }
 }
 
-/** Runs a handler that writes a stream, whose bytes become the answer when it has ended. */
+/** Runs a handler that writes a stream, whose bytes are sent as they are written. */
 async function invokeStreaming(handler, event, payload, context) {
-  const stream = responseStream();
+  const stream = responseStream(event);
   const finished = new Promise((resolve, reject) => stream.on("finish", resolve).on("error", reject));
   finished.catch(() => {}); // it counts once the handler has returned
   whenIdle = () => fail(event, new Error("Response stream is not finished."));
@@ -477,19 +477,24 @@ async function invokeStreaming(handler, event, payload, context) {
   if (!isPromise(running)) throw new Error("Streaming does not support non-async handlers.");
   if ((await running) !== undefined) console.warn("Streaming handlers ignore return values.");
   await finished;
-  settle(event, () => ["A", stream.answer()]);
+  stream.begin();
+  settle(event, () => ["A", ""]);
 }
 
-function responseStream() {
+/** The most bytes that are sent at once. */
+const PIECE = 256 * 1024;
+
+function responseStream(event) {
   const { Writable } = require("stream");
-  const chunks = [];
   const asBytes = (chunk) =>
     typeof chunk === "string" || chunk instanceof Uint8Array ? chunk : JSON.stringify(chunk);
 
   class ResponseStream extends Writable {
     _write(chunk, _encoding, written) {
-      chunks.push(chunk);
-      written();
+      this.begin();
+      for (let at = 0; at < chunk.length; at += PIECE) this.send("D", chunk.subarray(at, at + PIECE));
+      // Others have a turn before the next piece.
+      setImmediate(written);
     }
 
     write(chunk, ...more) {
@@ -497,21 +502,23 @@ function responseStream() {
     }
 
     setContentType(type) {
+      if (this.begun) throw new Fault("InvalidStreamingOperation", "Cannot set content-type, too late.");
       this.contentType = type;
     }
 
-    /** The bytes; with metadata for HTTP, the response that function URLs take. */
-    answer() {
-      const body = Buffer.concat(chunks);
-      if (!this.metadata) return body;
+    /** Says of what type the stream is, once; with metadata for HTTP, says those first. */
+    begin() {
+      if (this.begun) return;
+      this.begun = true;
+      if (!this.metadata) return this.send("H", this.contentType ?? "");
       const headers = { ...(this.contentType && { "content-type": this.contentType }), ...this.metadata.headers };
-      return JSON.stringify({
-        statusCode: 200,
-        ...this.metadata,
-        headers,
-        body: body.toString("base64"),
-        isBase64Encoded: true,
-      });
+      this.send("H", "application/vnd.awslambda.http-integration-response");
+      this.send("D", JSON.stringify({ statusCode: 200, ...this.metadata, headers }) + "\0".repeat(8));
+    }
+
+    /** Sends a part of the answer; a rehearsal has nobody to send it to, and an event that has ended no more. */
+    send(kind, body) {
+      if (!event.settled) event.part?.(kind, body);
     }
   }
   return new ResponseStream();
@@ -694,6 +701,7 @@ function next(handler) {
   if (kind === "V") {
     current = {
       settled: false,
+      part: send,
       end(kind, body) {
         send(kind, body);
         current = undefined;

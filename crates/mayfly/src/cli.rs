@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::rollout;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,16 @@ pub(crate) enum Command {
     Bench(Bench),
     /// List asynchronous events that were given up after their last retry
     FailedEvents(FailedEvents),
+    /// Make a function's code and settings its next version; it is created if it does not exist
+    Deploy(rollout::Deploy),
+    /// List the versions of a function, the newest first, and the aliases that lead to them
+    Versions(rollout::Versions),
+    /// Say what two versions of a function differ in: settings, and files of their packages
+    Compare(rollout::Compare),
+    /// Give a share of an alias's events to a version
+    Shift(rollout::Shift),
+    /// Give all events of an alias back to the version before
+    Rollback(rollout::Rollback),
 }
 
 /// Flags of `mayfly serve`. Each wins over its environment variable, and that over the configuration file.

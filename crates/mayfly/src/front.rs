@@ -3,10 +3,12 @@
 use crate::status::Status;
 use async_trait::async_trait;
 use model::Clock;
+use services::iam::Iam;
 use services::lambda::{FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
 use services::sqs::Sqs;
+use services::sts::Sts;
 use std::sync::Arc;
 use wire::credential::Credential;
 use wire::route::{Target, route};
@@ -19,6 +21,8 @@ pub(crate) struct Front {
     pub(crate) rds_data: RdsData,
     pub(crate) s3: S3,
     pub(crate) sqs: Sqs,
+    pub(crate) iam: Iam,
+    pub(crate) sts: Sts,
     pub(crate) status: Status,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -42,6 +46,8 @@ impl Service for Front {
             Ok(Target::RdsData) => self.rds_data.call(request).await,
             Ok(Target::S3) => self.s3.call(request).await,
             Ok(Target::Sqs) => self.sqs.call(request).await,
+            Ok(Target::Iam) => self.iam.call(request).await,
+            Ok(Target::Sts) => self.sts.call(request).await,
             Ok(Target::Url { id, base }) => self.urls.serve(&id, base, request).await,
             Ok(Target::Status) => self.status.call(request).await,
             // Before a service is known, so is the protocol: S3's clients are those that use bare paths.

@@ -10,6 +10,7 @@ mod front;
 mod latency;
 mod logs;
 mod machine;
+mod rollout;
 mod runs;
 mod serve;
 mod starts;
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
         cli::Command::Latency(flags) => latency::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Bench(flags) => bench::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::FailedEvents(flags) => logs::failed_events(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Deploy(flags) => rollout::deploy(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Versions(flags) => rollout::versions(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Compare(flags) => rollout::compare(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Shift(flags) => rollout::shift(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Rollback(flags) => rollout::rollback(&flags).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

@@ -9,10 +9,12 @@ use model::{Clock, FunctionArn, REGION, SystemClock};
 use sandbox::{Interpreters, Launcher, LauncherConfig, Network, Sandbox};
 use scheduler::housekeeping::{self, Retention};
 use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
+use services::iam::Iam;
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
 use services::rds_data::RdsData;
 use services::s3::S3;
 use services::sqs::{Pauses, Sqs};
+use services::sts::Sts;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -76,6 +78,8 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
         rds_data: RdsData::new(store.clone()),
         s3: S3::new(store.clone(), REGION),
         sqs: Sqs::new(store.clone(), pauses(&config)),
+        iam: Iam::new(store.clone()),
+        sts: Sts::new(clock.clone()),
         status: Status { store: store.clone(), lambda, scheduler: tell.clone() },
         clock: clock.clone(),
     });

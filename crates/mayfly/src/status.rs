@@ -26,7 +26,7 @@ use store::kv::{From, SPECS};
 use store::{Store, View};
 use wire::credential::query_value;
 use wire::rest_json::{Reply, fault_response};
-use wire::{Body, Fault, Request, Response, Service};
+use wire::{Fault, Request, Response, Service};
 
 /// The most log records in one answer.
 const RECORDS: usize = 1_000;
@@ -74,7 +74,7 @@ impl Service for Status {
         };
         match answer {
             Ok(reply) => {
-                let mut response = http::Response::new(Body::from(reply.body));
+                let mut response = http::Response::new(reply.body);
                 *response.headers_mut() = reply.headers;
                 response
             }
@@ -187,8 +187,13 @@ impl Status {
     }
 
     fn exists(&self, function: &str) -> store::Result<bool> {
-        self.store.read(|view| Ok(view.get(&SPECS, FunctionArn::of(function).as_str())?.is_some()))
+        self.store.read(|view| Ok(view.get(&SPECS, named(function).as_str())?.is_some()))
     }
+}
+
+/// The function that a request names: by its name, or by its ARN where that does not do.
+fn named(function: &str) -> FunctionArn {
+    FunctionArn::parse(function).unwrap_or_else(|| FunctionArn::of(function))
 }
 
 /// Every function's name and runtime.
@@ -199,7 +204,11 @@ pub(crate) fn functions(view: &View<'_>) -> store::Result<Vec<(String, String)>>
         let page = view.scan(&SPECS, &[], From::After(&last), FUNCTIONS)?;
         let Some((key, _)) = page.last() else { return Ok(functions) };
         last = key.clone();
-        functions.extend(page.into_iter().map(|(_, spec)| (spec.arn.name().to_owned(), spec.runtime)));
+        functions.extend(
+            page.into_iter()
+                .filter(|(_, spec)| spec.arn.qualifier().is_none())
+                .map(|(_, spec)| (spec.arn.log_name(), spec.runtime)),
+        );
     }
 }
 

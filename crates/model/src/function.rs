@@ -114,9 +114,9 @@ impl fmt::Display for StartMode {
 /// description, tags) stays with that service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FunctionSpec {
-    /// The unqualified ARN.
+    /// Its ARN: unqualified for what changes, with its number for a version.
     pub arn: FunctionArn,
-    /// The version that runs: `$LATEST` until versions exist.
+    /// The version: a number, or `$LATEST` for what changes.
     pub version: String,
     /// AWS's name of the runtime, for instance `python3.11`.
     pub runtime: String,
@@ -147,6 +147,12 @@ pub struct FunctionSpec {
     /// The ARN of the queue for asynchronous events that are given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<String>,
+    /// The package with the files of its layers, which appears at `/opt`; none for a function without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<CodeId>,
+    /// Its events are marked as sampled for tracing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tracing: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -171,6 +177,8 @@ impl FunctionSpec {
             start: StartMode::default(),
             ahead: 0,
             dead_letter: None,
+            layers: None,
+            tracing: false,
         }
     }
 

@@ -13,8 +13,9 @@ pub mod logging;
 pub mod metering;
 pub mod outcome;
 pub mod runtime;
+pub mod stream;
 
-pub use arn::{ACCOUNT, FunctionArn, LATEST, REGION};
+pub use arn::{ACCOUNT, FunctionArn, LATEST, REGION, Scope};
 pub use clock::{Clock, FakeClock, SystemClock, Timestamp};
 pub use event::{Event, RequestId, Source};
 pub use function::{CodeId, FunctionSpec, NetworkPolicy, StartMode};
@@ -23,3 +24,4 @@ pub use logging::{LogFormat, LogLevel, Logging};
 pub use metering::{Metering, Run, RunStatus, StartKind};
 pub use outcome::{FunctionError, Outcome};
 pub use runtime::{Chosen, Installed, Language, NotAvailable, Runtimes, Wanted};
+pub use stream::Part;

@@ -14,14 +14,27 @@ pub const SYNC_PAYLOAD: usize = 6 * MB;
 /// The largest answer of a synchronous call, in bytes, as Lambda's error message states it (6 MB and 100).
 pub const SYNC_RESPONSE: usize = SYNC_PAYLOAD + 100;
 
+/// The largest answer that is streamed, in bytes (200 MB).
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>
+pub const STREAM_RESPONSE: u64 = 200 * MB as u64;
+
+/// The largest piece of a streamed answer that a runtime sends at once, in bytes.
+pub const STREAM_PIECE: usize = MB;
+
+/// How many pieces of a streamed answer wait for its caller; then the function waits.
+pub const STREAM_PIECES: usize = 4;
+
+/// The longest status and headers that a streamed answer for HTTP begins with, in bytes.
+pub const STREAM_PRELUDE: usize = 64 * 1024;
+
 /// The largest event of an asynchronous call, in bytes (1 MB).
 pub const ASYNC_PAYLOAD: usize = MB;
 
 /// The largest zip file sent inside a request, in bytes (50 MB).
 pub const ZIP_INLINE: usize = 50 * MB;
 
-/// The largest request body outside S3: a 50 MB zip in base64, and room for the rest of the JSON.
-pub const REQUEST_BODY: usize = ZIP_INLINE / 3 * 4 + MB;
+/// The largest request body outside S3, in bytes: a 50 MB zip in base64 and the rest of the JSON, as AWS has it.
+pub const REQUEST_BODY: usize = 70_167_211;
 
 /// Members of a form in the query protocol: more than any operation has.
 pub const FORM_PAIRS: usize = 4_096;

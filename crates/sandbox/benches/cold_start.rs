@@ -161,10 +161,13 @@ fn job(interpreter: &Interpreter, code_dir: &Path) -> Job {
         function: Function {
             spec: Arc::new(spec),
             code_dir: code_dir.to_path_buf(),
+            layers_dir: None,
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("empty"),
         payload: "{}".into(),
         client_context: None,
+        stream: None,
         keep: false,
     }
 }

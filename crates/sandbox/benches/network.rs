@@ -180,10 +180,13 @@ fn job(policy: NetworkPolicy, code_dir: &Path, handler: &str, event: &str) -> Jo
         function: Function {
             spec: Arc::new(spec),
             code_dir: code_dir.to_path_buf(),
+            layers_dir: None,
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("bench"),
         payload: event.to_owned().into(),
         client_context: None,
+        stream: None,
         keep: false,
     }
 }

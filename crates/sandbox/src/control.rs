@@ -74,6 +74,8 @@ pub(crate) struct Start {
     pub(crate) root: usize,
     /// The package.
     pub(crate) code_dir: PathBuf,
+    /// The files of the layers.
+    pub(crate) layers_dir: Option<PathBuf>,
     /// Where the runtime's program may lie, as seen inside: the first of these that is a file is started.
     pub(crate) programs: Vec<String>,
     /// Its arguments.

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 
 use crate::{Function, Interpreter, RUNTIME_API_ADDRESS};
-use model::{FunctionSpec, Language, LogFormat, REGION, RequestId, Timestamp, Wanted};
+use model::{FunctionSpec, Language, LogFormat, RequestId, Timestamp, Wanted};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,9 +11,7 @@ use std::path::Path;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
 
 /// Names whose values are the same for every function.
-const FIXED: [(&str, &str); 8] = [
-    ("AWS_DEFAULT_REGION", REGION),
-    ("AWS_REGION", REGION),
+const FIXED: [(&str, &str); 6] = [
     ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
     ("LAMBDA_TASK_ROOT", "/var/task"),
     ("LANG", "en_US.UTF-8"),
@@ -57,14 +55,14 @@ pub(crate) fn log_stream(spec: &FunctionSpec, now: Timestamp) -> String {
     format!("{:04}/{:02}/{:02}/[{}]{id}", date.year(), u8::from(date.month()), date.day(), spec.version)
 }
 
-/// The trace header of an event, made of its id, and not sampled: nobody collects traces yet.
+/// The trace header of an event, made of its id; sampled, if the function asks for it. Nobody collects traces yet.
 ///
 /// Source: <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
-pub(crate) fn trace_id(request_id: RequestId) -> String {
+pub(crate) fn trace_id(request_id: RequestId, sampled: bool) -> String {
     let id = request_id.0.simple().to_string();
     // The first 48 bits of the id are the milliseconds since 1970.
     let seconds = u64::from_str_radix(&id[..12], 16).unwrap_or(0) / 1_000;
-    format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &id[8..], &id[16..])
+    format!("Root=1-{seconds:08x}-{};Parent={};Sampled={}", &id[8..], &id[16..], u8::from(sampled))
 }
 
 /// Where programs are looked for by a function of a language: its own come first, as in Lambda.
@@ -87,6 +85,9 @@ pub(crate) fn variables(
     let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in FIXED {
         all.insert(name, value.to_owned());
+    }
+    for name in ["AWS_DEFAULT_REGION", "AWS_REGION"] {
+        all.insert(name, spec.arn.region().to_owned());
     }
     all.insert("AWS_LAMBDA_INITIALIZATION_TYPE", purpose.initialization_type().to_owned());
     for (name, value) in language {
@@ -150,6 +151,7 @@ mod tests {
         Function {
             spec: Arc::new(spec),
             code_dir: "/".into(),
+            layers_dir: None,
             environment: Arc::new([("AWS_ENDPOINT_URL".into(), "http://127.0.0.1:4566".into())].into()),
         }
     }
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_trace_header_has_the_time_and_the_id() {
-        let trace = trace_id(RequestId::new(Timestamp(1_769_860_800_000)));
+        let trace = trace_id(RequestId::new(Timestamp(1_769_860_800_000)), false);
         assert!(trace.starts_with("Root=1-697deec0-"), "{trace}");
         assert_eq!(trace.len(), "Root=1-697deec0-;Parent=;Sampled=0".len() + 24 + 16);
     }

@@ -1,7 +1,7 @@
 //! A job, what the server wants to hear while it runs, and the report at its end.
 
 use bytes::Bytes;
-use model::{FunctionSpec, Metering, Outcome, RequestId, Timestamp};
+use model::{FunctionArn, FunctionSpec, Metering, Outcome, Part, RequestId, Timestamp};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ pub struct Function {
     /// The unpacked package; it appears at `/var/task`, read-only. Its files must be readable by everyone, as in
     /// Lambda.
     pub code_dir: PathBuf,
+    /// The unpacked layers, laid over each other; they appear at `/opt`, read-only.
+    pub layers_dir: Option<PathBuf>,
     /// Variables that the platform adds to those of Lambda, for instance `AWS_ENDPOINT_URL`. They win over the
     /// user's.
     pub environment: Arc<BTreeMap<String, String>>,
@@ -28,10 +30,14 @@ pub struct Job {
     pub request_id: RequestId,
     /// The function.
     pub function: Function,
+    /// The function as whoever caused the event named it: with the version or the alias.
+    pub invoked: FunctionArn,
     /// The event document: JSON.
     pub payload: Bytes,
     /// The caller's `ClientContext`: JSON.
     pub client_context: Option<String>,
+    /// Takes the answer as the function writes it, for a caller that reads along; the function waits for it.
+    pub stream: Option<mpsc::Sender<Part>>,
     /// The process is kept for another event if it can serve one.
     pub keep: bool,
 }
@@ -71,6 +77,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// What it cost.
     pub metering: Metering,
+    /// The bytes of the answer that went to whoever reads along.
+    pub streamed: u64,
     /// How the process came to its end.
     pub exit: Exit,
     /// What the user should know about this run, for instance that another version of the interpreter ran it. It

@@ -9,8 +9,8 @@ use crate::runner::{Process, Runner};
 use crate::settle::{self, Ran, Settlement};
 use crate::turns::{Entry, Facts, Turns};
 use model::{
-    Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, Run, RunStatus, StartKind, StartMode,
-    Timestamp,
+    Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, Part, Run, RunStatus, StartKind,
+    StartMode, Timestamp,
 };
 use sandbox::{Exit, Hooks, Job, Report};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,14 @@ impl Work {
             Work::Called(waiting) => &waiting.event,
             Work::Durable(lease) => &lease.event,
         }
+    }
+
+    /// What takes the answer as it is written, if somebody reads along; they are told that it begins.
+    fn stream(&self, spec: &FunctionSpec) -> Option<mpsc::Sender<Part>> {
+        let Work::Called(Waiting { stream: Some(stream), .. }) = self else { return None };
+        // It is the first part, so there is room.
+        let _ = stream.try_send(Part::Started(spec.version.clone()));
+        Some(stream.clone())
     }
 }
 
@@ -227,8 +235,10 @@ impl Flow {
         let job = Job {
             request_id: event.id,
             function: self.ahead.function(&spec),
+            invoked: event.function.clone(),
             payload: event.payload.clone(),
             client_context: event.client_context.clone(),
+            stream: work.stream(&spec),
             keep: spec.start == StartMode::Warm,
         };
         let mut run = match process {
@@ -273,7 +283,7 @@ impl Flow {
             metering.duration = whole_micros(metering.duration);
             metering.memory_mb = spec.memory_mb;
             metering.bytes_in = work.event().payload.len() as u64;
-            metering.bytes_out = report.outcome.payload().len() as u64;
+            metering.bytes_out = report.streamed + report.outcome.payload().len() as u64;
             report
         });
         drop(counted);
@@ -421,7 +431,7 @@ fn run_of(event: &Event, spec: &FunctionSpec, report: &Report, now: Timestamp) -
         (Outcome::Failed(error), _) => Some(error.error_type.clone()),
     };
     Run {
-        function: spec.arn.name().to_owned(),
+        function: spec.arn.log_name(),
         version: spec.version.clone(),
         request_id: event.id,
         attempt: event.attempt,

@@ -101,7 +101,7 @@ impl Journal {
         tokio::time::sleep_until(self.next_write).await;
         let (store, spec, records) = (self.store.clone(), self.spec.clone(), std::mem::take(&mut self.rest));
         self.write = Some(tokio::spawn(async move {
-            store.write(move |tx| tx.append_log(spec.arn.name(), &records)).await
+            store.write(move |tx| tx.append_log(&spec.arn.log_name(), &records)).await
         }));
         self.next_write = Instant::now() + GATHER;
     }
@@ -120,7 +120,7 @@ impl Journal {
         let records = self.into_rest().await;
         let kept = run.clone();
         let written = store.write(move |tx| {
-            tx.append_log(spec.arn.name(), &records)?;
+            tx.append_log(&spec.arn.log_name(), &records)?;
             kept.iter().try_for_each(|run| tx.append_run(run))
         });
         let written = written.await;

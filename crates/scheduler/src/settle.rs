@@ -136,7 +136,7 @@ pub async fn commit(
     let gone = !matches!(settlement, Settlement::Retry { .. });
     store
         .write(move |tx| {
-            tx.append_log(event.function.name(), &log)?;
+            tx.append_log(&event.function.log_name(), &log)?;
             run.iter().try_for_each(|run| tx.append_run(run))?;
             let (was_there, follows) = match &settlement {
                 Settlement::Done(follows) => (tx.complete(event.id)?, follows),

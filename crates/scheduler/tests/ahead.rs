@@ -103,7 +103,13 @@ impl Drop for Thing {
 fn report(job: &Job, kind: StartKind, number: usize, served: usize) -> Report {
     let answer = format!("{number} {served} {}", job.function.spec.timeout_s);
     let metering = Metering { start: kind, ..Metering::default() };
-    Report { outcome: Outcome::Succeeded(answer.into()), metering, exit: Exit::Answered, warning: None }
+    Report {
+        outcome: Outcome::Succeeded(answer.into()),
+        metering,
+        exit: Exit::Answered,
+        streamed: 0,
+        warning: None,
+    }
 }
 
 #[async_trait]

@@ -69,7 +69,7 @@ impl Runner for Script {
             _ => Outcome::Succeeded(Bytes::from(format!("answer to {text}"))),
         };
         let metering = Metering { duration: Duration::from_millis(1), ..Metering::default() };
-        Ok((Report { outcome, metering, exit: Exit::Answered, warning: None }, None))
+        Ok((Report { outcome, metering, exit: Exit::Answered, streamed: 0, warning: None }, None))
     }
 }
 

@@ -4,8 +4,10 @@
 //! lies in a module of its own: [`object`].
 #![forbid(unsafe_code)]
 
+pub mod iam;
 pub mod lambda;
 pub mod object;
 pub mod rds_data;
 pub mod s3;
 pub mod sqs;
+pub mod sts;

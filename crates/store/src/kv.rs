@@ -24,12 +24,13 @@ pub trait Stored: Serialize + DeserializeOwned {
     }
 }
 
-/// The functions as the scheduler runs them, by unqualified ARN. The Lambda service writes them.
+/// The functions as the scheduler runs them, by ARN: unqualified for what changes, with its number for a version.
+/// The Lambda service writes them.
 pub const SPECS: Table<FunctionSpec> = Table::new("lambda.spec");
 
 impl Stored for FunctionSpec {}
 
-/// Functions that have processes ready at all times, by unqualified ARN: those of [`SPECS`] with `ahead` above zero.
+/// Functions that have processes ready at all times, by ARN: those of [`SPECS`] with `ahead` above zero.
 pub const FLOORS: Table<Floor> = Table::new("lambda.floor");
 
 /// A function that has processes ready at all times.
@@ -171,7 +172,7 @@ impl Tx<'_> {
     }
 
     fn note_change<V>(&self, table: &Table<V>) {
-        if [SPECS.name, EVENT_RULES.name].contains(&table.name) {
+        if [SPECS.name, EVENT_RULES.name, crate::alias::ALIASES.name].contains(&table.name) {
             self.specs_changed.set(true);
         }
         if table.name == RESERVED.name {

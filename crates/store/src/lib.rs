@@ -1,7 +1,8 @@
 //! Everything that rests or waits, behind one door.
 //!
-//! - [`kv`]: typed tables of versioned records; [`blob`]: bytes named by their content;
-//!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed; [`run`]: what their runs cost;
+//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content;
+//!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;
+//!   [`run`]: what their runs cost;
 //!   [`rules`]: limits of functions, and what follows from their events;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
@@ -9,6 +10,7 @@
 //! The engine here is SQLite with one writer thread and group commit, beside plain files for blobs.
 #![forbid(unsafe_code)]
 
+pub mod alias;
 pub mod blob;
 mod engine;
 mod error;

@@ -8,8 +8,9 @@
 pub mod aws_chunked;
 pub mod body;
 pub mod credential;
+pub mod event_stream;
 mod fault;
-mod request;
+pub mod request;
 pub mod rest_json;
 pub mod route;
 pub mod rpc;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Method, StatusCode};
-use model::{RequestId, limits};
+use model::{RequestId, Scope, limits};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -83,6 +83,8 @@ pub struct Call {
     pub body: Bytes,
     /// Who sent it.
     pub caller: Caller,
+    /// The account and the region that it is about.
+    pub scope: Scope,
     /// Names the request.
     pub id: RequestId,
 }
@@ -153,7 +155,7 @@ pub struct Reply {
     /// Headers beside the usual ones.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Reply {
@@ -171,7 +173,7 @@ impl Reply {
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Reply { status, headers, body: body.into() })
+        Ok(Reply { status, headers, body: Bytes::from(body).into() })
     }
 }
 
@@ -200,9 +202,14 @@ async fn run<S>(
         true => LARGE_BODIES.acquire().await.ok(),
         false => None,
     };
+    let scope = request.scope();
     let body = request.body.read(operation.body_limit).await.map_err(|error| match error {
         ReadError::TooLong(limit) => Fault::new(
-            "RequestTooLargeException",
+            // Lambda has two names for it, one of them for packages.
+            match limit > limits::SYNC_PAYLOAD {
+                true => "RequestEntityTooLargeException",
+                false => "RequestTooLargeException",
+            },
             413,
             format!("Request must be smaller than {limit} bytes for the {} operation", operation.name),
         ),
@@ -217,6 +224,7 @@ async fn run<S>(
         headers: request.head.headers,
         body,
         caller: request.caller,
+        scope,
         id: request.id,
     };
     run(state, call).await
@@ -270,11 +278,11 @@ pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
     if let Ok(code) = HeaderValue::from_str(&fault.code) {
         headers.insert("x-amzn-errortype", code);
     }
-    respond(id, fault.status, headers, body.to_string().into())
+    respond(id, fault.status, headers, Bytes::from(body.to_string()).into())
 }
 
-fn respond(id: RequestId, status: StatusCode, headers: HeaderMap, body: Bytes) -> Response {
-    let mut response = http::Response::new(Body::from(body));
+fn respond(id: RequestId, status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+    let mut response = http::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {

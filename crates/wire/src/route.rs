@@ -14,6 +14,10 @@ pub enum Target {
     S3,
     /// Queues of messages.
     Sqs,
+    /// The IAM API.
+    Iam,
+    /// The STS API.
+    Sts,
     /// A function URL; `base` is the part of the path that names it and is not the function's business.
     Url {
         /// The id in `ID.lambda-url...` or `/lambda-url/ID/...`.
@@ -50,10 +54,14 @@ pub fn route(host: Option<&str>, path: &str, credential: Option<&Credential>) ->
         Some("lambda") => Ok(Target::Lambda),
         Some("rds-data") => Ok(Target::RdsData),
         Some("sqs") => Ok(Target::Sqs),
+        Some("iam") => Ok(Target::Iam),
+        Some("sts") => Ok(Target::Sts),
         Some(other) => Err(Fault::new(
             "UnknownService",
             501,
-            format!("The service {other} is not supported by Mayfly; it has lambda, s3, sqs and rds-data."),
+            format!(
+                "The service {other} is not supported by Mayfly; it has lambda, s3, sqs, iam, sts and rds-data."
+            ),
         )),
         None if path == "/health" || path.starts_with(STATUS_PATH) => Ok(Target::Status),
         None => Err(Fault::new(

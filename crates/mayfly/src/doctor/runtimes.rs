@@ -165,10 +165,13 @@ async fn try_out(
         function: Function {
             spec: Arc::new(FunctionSpec { memory_mb: 256, timeout_s: 20, ..spec }),
             code_dir,
+            layers_dir: None,
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("doctor"),
         payload: Bytes::from_static(EVENT.as_bytes()),
         client_context: None,
+        stream: None,
         keep: false,
     };
     // Nobody reads the log: an error's document says enough.

@@ -5,7 +5,7 @@
 //! permitted length.
 
 use bytes::{Buf, Bytes, BytesMut};
-use model::limits::{MB, SYNC_RESPONSE};
+use model::limits::{MB, STREAM_PIECE, SYNC_RESPONSE};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -19,6 +19,9 @@ const HEAD: usize = 5;
 /// The longest error document, in bytes.
 const ERROR: usize = MB;
 
+/// The longest content type, in bytes.
+const CONTENT_TYPE: usize = 1_024;
+
 /// What a runtime says.
 #[derive(Debug, PartialEq)]
 pub(super) enum Frame {
@@ -30,6 +33,10 @@ pub(super) enum Frame {
     Result(Bytes),
     /// The handler raised; the body is an error document.
     Error(Bytes),
+    /// The handler begins to write a stream; the body is its content type, or empty. The answer that follows is empty.
+    Head(Bytes),
+    /// A piece of the stream.
+    Data(Bytes),
     /// The function's hooks have run, and the process may be captured.
     Snapshot,
 }
@@ -81,6 +88,8 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Frame>, Breach> {
         b'A' if length <= SYNC_RESPONSE => {}
         b'A' => return Err(Breach::TooLarge),
         b'I' | b'E' if length <= ERROR => {}
+        b'H' if length <= CONTENT_TYPE => {}
+        b'D' if length <= STREAM_PIECE => {}
         _ => return Err(Breach::Garbage),
     }
     if buffer.len() < HEAD + length {
@@ -94,6 +103,8 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Frame>, Breach> {
         b'A' => Frame::Result(body),
         b'I' => Frame::InitError(body),
         b'S' => Frame::Snapshot,
+        b'H' => Frame::Head(body),
+        b'D' => Frame::Data(body),
         _ => Frame::Error(body),
     }))
 }

@@ -72,6 +72,7 @@ pub(super) async fn start(
     let start = Start {
         root: launch.root,
         code_dir: function.code_dir.clone(),
+        layers_dir: function.layers_dir.clone(),
         programs: launch.programs,
         arguments: launch.arguments,
         runtime_api: choice.interpreter.is_none(),

@@ -10,6 +10,7 @@ mod run;
 mod runtime;
 mod runtime_api;
 mod setup;
+mod streamed;
 mod supervision;
 mod template;
 mod verdict;

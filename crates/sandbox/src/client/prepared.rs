@@ -128,7 +128,7 @@ impl Prepared {
         // What a process used that was made for one event, that event has used.
         let used_before = if kind == StartKind::Warm { used.cpu_us } else { 0 };
         let used_before = Duration::from_micros(used_before);
-        let mut run = Run { job: &job, kind, started, invoked: None, used_before };
+        let mut run = Run { job: &job, kind, started, invoked: None, used_before, streamed: 0 };
         let end = run.serve(&mut process, started + job.function.spec.timeout()).await?;
         run.conclude(process, end, warning).await
     }

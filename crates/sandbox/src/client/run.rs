@@ -5,6 +5,7 @@ use super::frames::{Frame, Invocation};
 use super::launch;
 use super::prepared::Prepared;
 use super::process::{Happening, Process};
+use super::streamed::Streamed;
 use super::verdict::{End, judge};
 use crate::environment::{self, Purpose};
 use crate::{Error, Hooks, Job, Report};
@@ -26,7 +27,8 @@ pub(super) async fn run(
     process.lines.begin(lines, warning.as_deref());
     // Initialisation that takes longer than its own limit runs on the function's time.
     let deadline = started + INIT + job.function.spec.timeout();
-    let mut run = Run { job, kind: StartKind::Cold, started, invoked: None, used_before: Duration::ZERO };
+    let mut run =
+        Run { job, kind: StartKind::Cold, started, invoked: None, used_before: Duration::ZERO, streamed: 0 };
     let end = match initialise(&mut process, deadline).await? {
         Some(end) => end,
         None => {
@@ -58,6 +60,8 @@ pub(super) struct Run<'a> {
     pub(super) invoked: Option<Instant>,
     /// The processor time that the process had used before it was this job's.
     pub(super) used_before: Duration,
+    /// The bytes of the answer that went to whoever reads along.
+    pub(super) streamed: u64,
 }
 
 impl Run<'_> {
@@ -69,16 +73,29 @@ impl Run<'_> {
             request_id: job.request_id.to_string(),
             deadline_ms: process.lines.now().after(deadline.saturating_duration_since(now)).0,
             client_context: job.client_context.as_deref(),
-            function_arn: job.function.spec.arn.as_str(),
-            trace_id: environment::trace_id(job.request_id),
+            function_arn: job.invoked.as_str(),
+            trace_id: environment::trace_id(job.request_id, job.function.spec.tracing),
         };
         process.runtime.hand_over(&invocation, &job.payload)?;
-        let end = match process.next(deadline).await? {
-            Happening::Said(Frame::Result(answer)) => End::Answered(answer),
-            Happening::Said(Frame::Error(document)) => End::Raised(document),
-            Happening::Ended(end) => end,
-            _ => End::Garbage,
+        let mut streamed = Streamed::new(job.stream.as_ref());
+        let end = loop {
+            let more = match process.next(deadline).await? {
+                // Pieces that were sent before time was up are read as long as there are any: for ever, perhaps.
+                Happening::Said(Frame::Head(_) | Frame::Data(_)) if Instant::now() > deadline => {
+                    Err(End::TimedOut)
+                }
+                Happening::Said(Frame::Head(content_type)) => streamed.begin(&content_type, deadline).await,
+                Happening::Said(Frame::Data(piece)) => streamed.add(piece, deadline).await,
+                Happening::Said(Frame::Result(answer)) => Err(End::Answered(streamed.answer(answer))),
+                Happening::Said(Frame::Error(document)) => Err(End::Raised(document)),
+                Happening::Ended(end) => Err(end),
+                _ => Err(End::Garbage),
+            };
+            if let Err(end) = more {
+                break end;
+            }
         };
+        self.streamed = streamed.passed();
         if process.is_late() && !matches!(end, End::TimedOut) {
             let note = format!("{} went on after its answer until its time was up", job.request_id);
             process.lines.note(note);
@@ -124,6 +141,7 @@ impl Run<'_> {
                 // The rest is known to whoever took the event in.
                 ..Metering::default()
             },
+            streamed: self.streamed,
             warning: warning.clone(),
         };
         let function = &self.job.function;

@@ -18,6 +18,8 @@ pub(super) struct Job {
     pub(super) channel: Option<OwnedFd>,
     /// The package, as a mount.
     pub(super) code: OwnedFd,
+    /// The layers, as a mount, if there are any.
+    pub(super) layers: Option<OwnedFd>,
     /// Ends when the network device is there, if there is to be one.
     pub(super) device: Option<OwnedFd>,
     /// A copy of the root, if the sandbox is not in one that will do.
@@ -38,6 +40,7 @@ impl Job {
             log: descriptors.next()?,
             channel: if start.runtime_api { None } else { Some(descriptors.next()?) },
             code: descriptors.next()?,
+            layers: if start.layers_dir.is_some() { Some(descriptors.next()?) } else { None },
             device: if start.network == NetworkPolicy::Internet { Some(descriptors.next()?) } else { None },
             root: descriptors.next(),
             start,

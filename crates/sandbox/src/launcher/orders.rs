@@ -49,6 +49,7 @@ impl Keeper {
         let index = start.root;
         self.build_root(index).step("build the root directory")?;
         let code = root::package(&start.code_dir).step("open the package")?;
+        let layers = start.layers_dir.as_deref().map(root::package).transpose().step("open the layers")?;
         self.likely_root = Some(index);
         let suits = |number: &u64| self.slots.get(number).is_some_and(|slot| slot.root() == Some(index));
         let best = self.standby.iter().position(suits).unwrap_or(0);
@@ -56,7 +57,7 @@ impl Keeper {
             Some(slot) => slot,
             None => self.seat(Some(index)).step("make a sandbox")?,
         };
-        self.hand_over(number, message, descriptors, start, &code)
+        self.hand_over(number, message, descriptors, start, [Some(code), layers])
             .inspect_err(|_| self.abandon(number))
             .step(STEP)
     }
@@ -77,10 +78,11 @@ impl Keeper {
         message: &[u8],
         descriptors: &[OwnedFd],
         start: Start,
-        code: &OwnedFd,
+        mounts: [Option<OwnedFd>; 2],
     ) -> io::Result<()> {
         let made_in = self.slots.get(&number).and_then(Slot::root);
-        let mut raw: Vec<_> = descriptors.iter().chain([code]).map(AsRawFd::as_raw_fd).collect();
+        let mut raw: Vec<_> =
+            descriptors.iter().chain(mounts.iter().flatten()).map(AsRawFd::as_raw_fd).collect();
         let device =
             (start.network == NetworkPolicy::Internet).then(|| pipe2(OFlag::O_CLOEXEC)).transpose()?;
         let (wait, gate) = device.unzip();

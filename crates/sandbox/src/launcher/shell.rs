@@ -83,6 +83,9 @@ impl Shell {
         };
         storage.resize(start)?;
         mounts::attach(&job.code, nix::fcntl::AT_FDCWD, c"/var/task").step("mount /var/task")?;
+        if let Some(layers) = &job.layers {
+            mounts::attach(layers, nix::fcntl::AT_FDCWD, c"/opt").step("mount /opt")?;
+        }
         chdir("/var/task").step("enter /var/task")?;
         let memory = ground.memory_fallback.then_some(start.memory);
         restrict_job(start.ephemeral_storage.max(start.memory), memory).step("set resource limits")?;

@@ -334,10 +334,13 @@ pub(crate) fn job(code_dir: &Path, event: &str) -> Job {
         function: Function {
             spec: Arc::new(spec),
             code_dir: code_dir.to_path_buf(),
+            layers_dir: None,
             environment: Arc::default(),
         },
+        invoked: FunctionArn::of("tested"),
         payload: Bytes::copy_from_slice(event.as_bytes()),
         client_context: None,
+        stream: None,
         keep: false,
     }
 }

@@ -70,6 +70,7 @@ impl Ahead {
         Function {
             spec: Arc::clone(spec),
             code_dir: self.0.store.packages().dir(&spec.code),
+            layers_dir: spec.layers.as_ref().map(|layers| self.0.store.packages().dir(layers)),
             environment: Arc::clone(&self.0.environment),
         }
     }
@@ -170,7 +171,7 @@ impl Ahead {
         let (store, spec) = (self.0.store.clone(), Arc::clone(spec));
         tokio::spawn(async move {
             let written: store::Result<()> =
-                store.write(move |tx| tx.append_log(spec.arn.name(), &records)).await;
+                store.write(move |tx| tx.append_log(&spec.arn.log_name(), &records)).await;
             if let Err(error) = written {
                 tracing::error!(%error, "a function's log lines are lost");
             }

@@ -56,7 +56,7 @@ fn state(pool: &Pool, wanted: usize, now: Instant) -> State {
         _ => "none",
     };
     State {
-        function: pool.spec.arn.name().to_owned(),
+        function: pool.spec.arn.log_name(),
         start: pool.spec.start.name().to_owned(),
         template: template.to_owned(),
         reason: pool.reason.clone(),

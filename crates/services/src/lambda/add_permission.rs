@@ -4,9 +4,9 @@
 
 use super::Lambda;
 use super::error::{Error, conflict, invalid, stale_revision};
-use super::function::{Function, new_revision};
+use super::function::new_revision;
 use super::name::Named;
-use super::policy::{LONGEST, POLICIES, Policy, Statement};
+use super::policy::{LONGEST, Owner, POLICIES, Policy, Statement};
 use super::refusal::{Rest, refuse};
 use super::validate::{Checks, all, is_account, is_word};
 use model::FunctionArn;
@@ -48,20 +48,17 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
     let input: Input = call.input()?;
     refuse(call.operation, &input.rest)?;
     input.check()?;
-    let named = latest_is_refused(&input.function_name, input.qualifier.as_deref())?;
-    let statement = input.statement(&named.arn)?;
+    let named = Named::parse(&call, &input.function_name, input.qualifier.as_deref())?;
+    let statement = input.statement(&named.target())?;
     let shown = serde_json::to_string(&statement).unwrap_or_default();
     lambda
         .store
         .write(move |tx| {
-            Function::load(tx, &named)?;
-            let found = tx.get(&POLICIES, named.arn.as_str())?;
-            if let Some(revision) = &input.revision_id
-                && found.as_ref().is_none_or(|policy| policy.revision != *revision)
-            {
+            let (owner, arn) = (Owner::load(tx, &named)?, named.target());
+            if input.revision_id.is_some_and(|revision| revision != owner.revision()) {
                 return Err(Error::from(stale_revision("GetPolicy")));
             }
-            let mut policy = found.unwrap_or_else(Policy::new);
+            let mut policy = tx.get(&POLICIES, arn.as_str())?.unwrap_or_else(Policy::new);
             if policy.statements.iter().any(|present| present.sid == statement.sid) {
                 return Err(conflict(format!(
                     "The statement id ({}) provided already exists. Please provide a new statement id, or \
@@ -76,19 +73,11 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
                 let message = format!("The final policy size is bigger than the limit ({LONGEST}).");
                 return Err(Fault::new("PolicyLengthExceededException", 400, message).into());
             }
-            Ok(tx.put(&POLICIES, named.arn.as_str(), &policy)?)
+            tx.put(&POLICIES, arn.as_str(), &policy)?;
+            Ok(owner.revise(tx)?)
         })
         .await?;
     Ok(Output { statement: shown })
-}
-
-/// The function as a whole: policies of versions do not exist, and AWS takes none for `$LATEST`.
-pub(super) fn latest_is_refused(name: &str, qualifier: Option<&str>) -> Result<Named, Error> {
-    let named = Named::parse(name, qualifier)?;
-    match named.qualifier {
-        None => Ok(named),
-        Some(_) => Err(invalid("We currently do not support adding policies for $LATEST.").into()),
-    }
 }
 
 impl Input {

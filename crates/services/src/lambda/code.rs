@@ -52,7 +52,7 @@ impl Lambda {
     pub(super) async fn stage(&self, operation: &str, code: Code) -> Result<Staged, Error> {
         refuse(operation, &code.rest)?;
         let staged = match (code.zip_file, code.bucket, code.key) {
-            (Some(zip), None, None) => self.take_from_request(operation, zip).await?,
+            (Some(zip), None, None) => self.take_from_request(zip).await?,
             (None, Some(bucket), Some(key)) => self.take_from_bucket(&bucket, &key).await?,
             (None, _, _) => return Err(invalid("Please provide a source for function code.").into()),
             (Some(_), _, _) => {
@@ -72,7 +72,7 @@ impl Lambda {
         }
     }
 
-    async fn take_from_request(&self, operation: &str, zip: String) -> Result<Staged, Error> {
+    async fn take_from_request(&self, zip: String) -> Result<Staged, Error> {
         // Long enough work, for a large zip, to keep other requests of this thread waiting.
         let decoded = tokio::task::spawn_blocking(move || {
             BASE64_STANDARD.decode(zip).map(|bytes| (code_id(Sha256::digest(&bytes)), bytes))
@@ -85,12 +85,8 @@ impl Lambda {
             return Err(invalid("Uploaded file must be a non-empty zip").into());
         }
         if bytes.len() > limits::ZIP_INLINE {
-            let message = format!(
-                "The zip file must be smaller than {} bytes for the {operation} operation; put a larger one \
-                 into a bucket and name it with S3Bucket and S3Key",
-                limits::ZIP_INLINE
-            );
-            return Err(Fault::new("RequestTooLargeException", 413, message).into());
+            let message = format!("Zipped size must be smaller than {} bytes", limits::ZIP_INLINE);
+            return Err(Fault::new("RequestEntityTooLargeException", 413, message).into());
         }
         Ok(Staged { id, zip: self.store.blobs().write(&bytes).await? })
     }

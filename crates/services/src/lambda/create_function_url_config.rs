@@ -3,16 +3,18 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunctionUrlConfig.html>
 
 use super::Lambda;
-use super::error::{Error, conflict, no_resource};
+use super::error::{Error, conflict, no_resource, not_found};
 use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
-use super::url::record::{AuthType, URL_OF, URLS, UrlConfig, UrlId};
-use super::validate::Checks;
+use super::url::Cors;
+use super::url::record::{AuthType, InvokeMode, URL_OF, URLS, UrlConfig, UrlId, owner_key};
+use super::validate::{Checks, is_word};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::View;
+use store::alias::is_alias;
 use uuid::Uuid;
 use wire::rest_json::Call;
 
@@ -23,67 +25,94 @@ pub(super) struct Input {
     pub(super) function_name: String,
     pub(super) qualifier: Option<String>,
     pub(super) auth_type: Option<String>,
+    pub(super) cors: Option<Cors>,
+    pub(super) invoke_mode: Option<String>,
     #[serde(flatten)]
     pub(super) rest: Rest,
 }
 
-/// Creates the URL of a function.
+/// Creates the URL of a function or of an alias.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let input: Input = call.input()?;
     refuse(call.operation, &input.rest)?;
     let mut checks = Checks::default();
     checks.required("authType", input.auth_type.as_deref());
-    checks.finish()?;
-    let named = url_owner(&input.function_name, input.qualifier.as_deref())?;
-    let auth_type = auth_type(input.auth_type.as_deref())?.unwrap_or(AuthType::None);
+    let said = input.check(checks)?;
+    let named = url_owner(&call, &input.function_name, input.qualifier.as_deref())?;
     let (id, config) = lambda
         .store
         .write(move |tx| {
-            Function::load(tx, &named)?;
-            let name = named.arn.name();
-            if tx.get(&URL_OF, name)?.is_some() {
+            if Function::resolve(tx, &named).is_err() {
+                return Err(not_found("Function does not exist").into());
+            }
+            let (arn, key) = (named.target(), owner_key(&named.target()));
+            if tx.get(&URL_OF, &key)?.is_some() {
                 return Err(Error::from(conflict(format!(
-                    "Failed to create function url config for [functionArn = {}]. Error message:  \
-                     FunctionUrlConfig exists for this Lambda function",
-                    named.arn
+                    "Failed to create function url config for [functionArn = {arn}]. Error message:  \
+                     FunctionUrlConfig exists for this Lambda function"
                 ))));
             }
             let id = new_url_id();
             let now = tx.now();
-            let config = UrlConfig { function: name.to_owned(), auth_type, created: now, modified: now };
+            let config = UrlConfig {
+                function: key.clone(),
+                auth_type: said.auth_type.unwrap_or(AuthType::None),
+                created: now,
+                modified: now,
+                cors: input.cors.filter(|cors| !cors.is_empty()),
+                mode: said.mode.unwrap_or_default(),
+            };
             tx.put(&URLS, &id.0, &config)?;
-            tx.put(&URL_OF, name, &id)?;
+            tx.put(&URL_OF, &key, &id)?;
             Ok((id, config))
         })
         .await?;
     Ok(lambda.show_url(&id, &config, false))
 }
 
-/// The function whose URL a request means. `$LATEST` cannot be told apart from the function itself.
-pub(super) fn url_owner(name: &str, qualifier: Option<&str>) -> Result<Named, Error> {
-    if let Some(qualifier) = qualifier {
+/// What a request says of a URL, as far as it is one of several values.
+pub(super) struct Said {
+    pub(super) auth_type: Option<AuthType>,
+    pub(super) mode: Option<InvokeMode>,
+}
+
+impl Input {
+    /// Checks what a request says.
+    pub(super) fn check(&self, mut checks: Checks) -> Result<Said, Error> {
+        if let Some(auth) = &self.auth_type {
+            checks.one_of("authType", auth, &["NONE", "AWS_IAM"]);
+        }
+        if let Some(mode) = &self.invoke_mode {
+            checks.one_of("invokeMode", mode, &["RESPONSE_STREAM", "BUFFERED"]);
+        }
+        if let Some(cors) = &self.cors {
+            cors.check(&mut checks);
+        }
+        checks.finish()?;
+        let auth = |auth: &str| if auth == "NONE" { AuthType::None } else { AuthType::Iam };
+        let mode = |mode: &str| if mode == "BUFFERED" { InvokeMode::Buffered } else { InvokeMode::Stream };
+        Ok(Said {
+            auth_type: self.auth_type.as_deref().map(auth),
+            mode: self.invoke_mode.as_deref().map(mode),
+        })
+    }
+}
+
+/// The function or the alias whose URL a request means.
+pub(super) fn url_owner(call: &Call, name: &str, qualifier: Option<&str>) -> Result<Named, Error> {
+    let named = Named::parse(call, name, qualifier)?;
+    if let Some(qualifier) = &named.qualifier {
         let mut checks = Checks::default();
-        let fits = super::validate::is_word(qualifier) && !qualifier.chars().all(|c| c.is_ascii_digit());
+        let fits = is_word(qualifier) && is_alias(qualifier);
         checks.pattern("qualifier", qualifier, r"((?!^\d+$)^[0-9a-zA-Z-_]+$)", fits);
         checks.finish()?;
     }
-    let named = Named::parse(name, qualifier)?;
-    Ok(Named { qualifier: None, ..named })
+    Ok(named)
 }
 
-/// The parameter `AuthType`, if it is there.
-pub(super) fn auth_type(value: Option<&str>) -> Result<Option<AuthType>, Error> {
-    let Some(value) = value else { return Ok(None) };
-    let mut checks = Checks::default();
-    checks.one_of("authType", value, &["NONE", "AWS_IAM"]);
-    checks.finish()?;
-    Ok(Some(if value == "NONE" { AuthType::None } else { AuthType::Iam }))
-}
-
-/// The URL of the function that a request names.
+/// The URL of the function or the alias that a request names.
 pub(super) fn load_url(view: &View<'_>, named: &Named) -> Result<(UrlId, UrlConfig), Error> {
-    Function::load(view, named)?;
-    let Some(id) = view.get(&URL_OF, named.arn.name())? else { return Err(no_resource().into()) };
+    let Some(id) = view.get(&URL_OF, owner_key(&named.target()))? else { return Err(no_resource().into()) };
     match view.get(&URLS, &id.0)? {
         Some(config) => Ok((id, config)),
         None => Err(no_resource().into()),
@@ -102,11 +131,14 @@ impl Lambda {
     pub(super) fn show_url(&self, id: &UrlId, config: &UrlConfig, modified: bool) -> Value {
         let mut shown = json!({
             "FunctionUrl": format!("{}{}{}/", self.endpoint.get(), wire::route::URL_PATH, id.0),
-            "FunctionArn": model::FunctionArn::of(&config.function),
+            "FunctionArn": config.arn(),
             "AuthType": config.auth_type,
             "CreationTime": config.created.iso_z(),
-            "InvokeMode": "BUFFERED",
+            "InvokeMode": config.mode,
         });
+        if let Some(cors) = &config.cors {
+            shown["Cors"] = json!(cors);
+        }
         if modified {
             shown["LastModifiedTime"] = json!(config.modified.iso_z());
         }

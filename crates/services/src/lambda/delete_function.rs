@@ -3,43 +3,93 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html>
 
 use super::Lambda;
-use super::error::{Error, invalid};
+use super::error::{Error, conflict, invalid, no_function};
 use super::event_rules;
-use super::function::{ABOUT, Function};
+use super::function::Function;
+use super::list_aliases::aliases_of;
+use super::list_versions_by_function::versions_after;
 use super::name::Named;
 use super::policy::POLICIES;
-use super::url::record::{URL_OF, URLS};
-use store::kv::{FLOORS, SPECS};
+use super::provisioned::PROVISIONED;
+use super::url::record::forget_url;
+use model::LATEST;
+use store::Tx;
+use store::alias::{ALIASES, Alias, is_alias};
+use store::blob::BlobId;
 use store::rules::RESERVED;
 use wire::rest_json::Call;
 
-/// Deletes a function. Its unpacked code stays for runs that are under way and goes with the next sweep.
+/// How many versions or aliases are removed at a time.
+const BATCH: usize = 256;
+
+/// Deletes a function with its versions and aliases, or one version. Its unpacked code stays for runs that are under way
+/// and goes with the next sweep.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    if named.qualifier.is_some() {
-        return Err(invalid("$LATEST version cannot be deleted without deleting the function.").into());
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
+    let zips = match named.qualifier.clone() {
+        None => lambda.store.write(move |tx| delete_whole(tx, &named)).await?,
+        Some(latest) if latest == LATEST => {
+            return Err(invalid("$LATEST version cannot be deleted without deleting the function.").into());
+        }
+        Some(alias) if is_alias(&alias) => {
+            return Err(
+                invalid("An alias is deleted with DeleteAlias; DeleteFunction takes a version.").into()
+            );
+        }
+        Some(version) => lambda.store.write(move |tx| delete_version(tx, &named, &version)).await?,
+    };
+    for zip in zips {
+        lambda.remove_zip(zip);
     }
-    let zip = lambda
-        .store
-        .write(move |tx| {
-            let function = Function::load(tx, &named)?;
-            let (arn, name) = (named.arn.as_str(), named.arn.name());
-            tx.delete(&ABOUT, arn)?;
-            tx.delete(&SPECS, arn)?;
-            tx.delete(&FLOORS, arn)?;
-            tx.delete(&POLICIES, arn)?;
-            if let Some(url) = tx.get(&URL_OF, name)? {
-                tx.delete(&URLS, &url.0)?;
-                tx.delete(&URL_OF, name)?;
-            }
-            tx.delete(&RESERVED, arn)?;
-            event_rules::forget(tx, &named.arn)?;
-            tx.forget_events_of(&named.arn)?;
-            Ok::<_, Error>(tx.unlink(function.about.zip)?)
-        })
-        .await?;
-    lambda.remove_zip(zip);
     Ok(())
+}
+
+fn delete_version(tx: &Tx<'_>, named: &Named, version: &str) -> Result<Vec<BlobId>, Error> {
+    let function = Function::find(tx, &named.target())?.ok_or_else(|| no_function(named))?;
+    let leads = |alias: &Alias| alias.version == version || alias.weights.contains_key(version);
+    if let Some((alias, _)) = aliases_of(tx, &named.arn, None, 1, leads)?.first() {
+        return Err(conflict(format!(
+            "Version {version} of the function {} is used by the alias {} and cannot be deleted.",
+            named.arn.name(),
+            alias.qualifier().unwrap_or_default()
+        ))
+        .into());
+    }
+    tx.delete(&PROVISIONED, named.target().as_str())?;
+    tx.forget_events_of(&named.target())?;
+    Ok(function.remove(tx)?)
+}
+
+fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
+    let function = Function::load(tx, named)?;
+    let mut zips = function.remove(tx)?;
+    forget_url(tx, &named.arn)?;
+    tx.delete(&RESERVED, named.arn.as_str())?;
+    event_rules::forget(tx, &named.arn)?;
+    loop {
+        let aliases = aliases_of(tx, &named.arn, None, BATCH, |_| true)?;
+        if aliases.is_empty() {
+            break;
+        }
+        for (alias, _) in aliases {
+            tx.delete(&ALIASES, alias.as_str())?;
+            tx.delete(&POLICIES, alias.as_str())?;
+            tx.delete(&PROVISIONED, alias.as_str())?;
+            forget_url(tx, &alias)?;
+        }
+    }
+    loop {
+        let versions = versions_after(tx, named, None, BATCH)?;
+        if versions.is_empty() {
+            break;
+        }
+        for version in versions {
+            tx.delete(&PROVISIONED, version.spec.arn.as_str())?;
+            zips.extend(version.remove(tx)?);
+        }
+    }
+    tx.forget_events_of(&named.arn)?;
+    Ok(zips)
 }
 
 #[cfg(test)]

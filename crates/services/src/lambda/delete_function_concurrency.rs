@@ -11,7 +11,7 @@ use wire::rest_json::Call;
 
 /// Frees what was reserved, if anything was.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
-    let named = Named::whole(call.label("FunctionName"))?;
+    let named = Named::whole(&call, call.label("FunctionName"))?;
     let written = lambda.store.write(move |tx| {
         Function::load(tx, &named)?;
         Ok::<_, Error>(tx.delete(&RESERVED, named.arn.as_str()).map(drop)?)

@@ -11,10 +11,10 @@ use wire::rest_json::Call;
 
 /// Removes the configuration.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let written = lambda.store.write(move |tx| {
         load(tx, &named)?;
-        Ok::<_, Error>(tx.delete(&EVENT_RULES, key(&named)).map(drop)?)
+        Ok::<_, Error>(tx.delete(&EVENT_RULES, key(&named).as_str()).map(drop)?)
     });
     written.await
 }

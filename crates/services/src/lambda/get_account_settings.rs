@@ -4,8 +4,8 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::function::ABOUT;
-use model::limits;
+use super::function::{ABOUT, VERSIONS};
+use model::{FunctionArn, limits};
 use serde_json::{Value, json};
 use store::kv::From;
 use wire::rest_json::Call;
@@ -17,18 +17,24 @@ const TOTAL_CODE_SIZE: u64 = 75 << 30;
 const BATCH: usize = 256;
 
 /// Shows limits and usage.
-pub(super) async fn run(lambda: &Lambda, _call: Call) -> Result<Value, Error> {
+pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
+    let home = FunctionArn::within(&call.scope, "");
     let (mut count, mut size) = (0_u64, 0_u64);
     let (concurrency, reserved) = (lambda.store.concurrency(), lambda.store.reservations()?.sum());
     lambda.store.read(|view| {
-        let mut last: Vec<u8> = Vec::new();
-        loop {
-            let batch = view.scan(&ABOUT, b"", From::After(&last), BATCH)?;
-            let Some((key, _)) = batch.last() else { return Ok::<_, store::Error>(()) };
-            last.clone_from(key);
-            count += batch.len() as u64;
-            size += batch.iter().map(|(_, about)| about.zip_len).sum::<u64>();
+        for table in [ABOUT, VERSIONS] {
+            let mut last: Vec<u8> = Vec::new();
+            loop {
+                let batch = view.scan(&table, home.as_str().as_bytes(), From::After(&last), BATCH)?;
+                let Some((key, _)) = batch.last() else { break };
+                last.clone_from(key);
+                // A version is no function, but its code counts.
+                count += batch.iter().filter(|(key, _)| !key[home.as_str().len()..].contains(&b':')).count()
+                    as u64;
+                size += batch.iter().map(|(_, about)| about.zip_len).sum::<u64>();
+            }
         }
+        Ok::<_, store::Error>(())
     })?;
     Ok(json!({
         "AccountLimit": {

@@ -5,6 +5,7 @@
 use super::Lambda;
 use super::error::Error;
 use super::function::Function;
+use super::layer::{LAYERS, LayerArn};
 use super::name::Named;
 use futures::stream;
 use http::HeaderValue;
@@ -13,12 +14,14 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use model::FunctionArn;
 use serde_json::{Value, json};
+use store::View;
+use store::blob::BlobId;
 use store::rules::RESERVED;
 use tokio::io::AsyncReadExt;
 use wire::rest_json::Call;
 use wire::{Body, Response};
 
-/// The path below which zips are downloaded: `/_mayfly/code/FUNCTION/CODE`.
+/// The path below which zips are downloaded: `/_mayfly/code/ARN/CODE`.
 pub const CODE_PATH: &str = "/_mayfly/code/";
 
 /// The bytes of a zip that are in memory at one time.
@@ -26,21 +29,19 @@ const CHUNK: usize = 64 * 1024;
 
 /// Shows one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    let (function, reserved) = lambda.store.read(|view| {
-        Ok::<_, Error>((
-            Function::load(view, &named)?,
-            view.get(&RESERVED, named.arn.unqualified().as_str())?,
-        ))
-    })?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
+    let function = lambda.store.read(|view| Function::resolve(view, &named))?;
+    let reserved = lambda.store.read(|view| view.get(&RESERVED, named.arn.as_str()))?;
     let location =
-        format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn.name(), function.spec.code);
+        format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn, function.spec.code);
     let mut shown = json!({
         "Configuration": lambda.shown(&function, &named.shown()),
         "Code": {"RepositoryType": "S3", "Location": location},
     });
-    if !function.about.tags.is_empty() {
-        shown["Tags"] = json!(function.about.tags);
+    // Tags are the function's, whichever of its versions is shown.
+    let whole = lambda.store.read(|view| Function::load(view, &named))?;
+    if !whole.about.tags.is_empty() {
+        shown["Tags"] = json!(whole.about.tags);
     }
     if let Some(reserved) = reserved {
         shown["Concurrency"] = json!({"ReservedConcurrentExecutions": reserved.executions});
@@ -49,16 +50,17 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
 }
 
 impl Lambda {
-    /// The zip of a function as a download; `path` is what follows [`CODE_PATH`]: the function's name and the
-    /// code that it has now.
+    /// The zip of a function as a download; `path` is what follows [`CODE_PATH`]: the ARN of the function or a
+    /// version of it, and the code that it has now.
     ///
     /// # Errors
     /// Faults of the store. `None` means that there is no such code.
     pub fn code(&self, path: &str) -> store::Result<Option<Response>> {
-        let Some((name, code)) = path.split_once('/') else { return Ok(None) };
-        let found = self.store.read(|view| Function::find(view, &FunctionArn::of(name)))?;
-        let Some(function) = found.filter(|function| function.spec.code.0 == code) else { return Ok(None) };
-        let file = tokio::fs::File::from_std(self.store.blobs().read(function.about.zip)?);
+        let Some((arn, code)) = path.split_once('/') else { return Ok(None) };
+        let Some((name, zip, len)) = self.store.read(|view| zip_of(view, arn, code))? else {
+            return Ok(None);
+        };
+        let file = tokio::fs::File::from_std(self.store.blobs().read(zip)?);
         let chunks = stream::try_unfold(file, |mut file| async move {
             let mut chunk = vec![0; CHUNK];
             let length = file.read(&mut chunk).await?;
@@ -68,13 +70,26 @@ impl Lambda {
         let mut response = Response::new(Body::stream(StreamBody::new(chunks)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-        headers.insert(CONTENT_LENGTH, function.about.zip_len.into());
+        headers.insert(CONTENT_LENGTH, len.into());
         let name = format!("attachment; filename=\"{name}.zip\"");
         if let Ok(name) = HeaderValue::from_str(&name) {
             headers.insert(CONTENT_DISPOSITION, name);
         }
         Ok(Some(response))
     }
+}
+
+/// The name, the zip and its length of a function or a version of it, or of a version of a layer, if it has this code.
+fn zip_of(view: &View<'_>, arn: &str, code: &str) -> store::Result<Option<(String, BlobId, u64)>> {
+    if let Some(arn) = FunctionArn::parse(arn) {
+        let function = Function::find(view, &arn)?.filter(|function| function.spec.code.0 == code);
+        return Ok(
+            function.map(|function| (arn.name().to_owned(), function.about.zip, function.about.zip_len))
+        );
+    }
+    let Some((arn, number)) = LayerArn::of_version(arn) else { return Ok(None) };
+    let layer = view.get(&LAYERS, arn.key(number))?.filter(|layer| layer.code.0 == code);
+    Ok(layer.map(|layer| (arn.name.clone(), layer.zip, layer.zip_len)))
 }
 
 #[cfg(test)]
@@ -95,7 +110,7 @@ mod tests {
         let path = location.strip_prefix("http://127.0.0.1:4566").unwrap().strip_prefix(CODE_PATH).unwrap();
         let download = bench.lambda.code(path).unwrap().unwrap();
         assert_eq!(base64(&download.into_body().read(1000).await.unwrap()), ZIP);
-        for path in ["f", "f/0", "g/x", ""] {
+        for path in ["f", "f/0", &format!("{ARN}/0"), &format!("{ARN}:1/x"), ""] {
             assert!(bench.lambda.code(path).unwrap().is_none());
         }
         let latest = bench.get("/2015-03-31/functions/f?Qualifier=$LATEST").await.body;

@@ -12,7 +12,7 @@ use wire::rest_json::Call;
 
 /// Shows what is reserved.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
-    let named = Named::whole(call.label("FunctionName"))?;
+    let named = Named::whole(&call, call.label("FunctionName"))?;
     lambda.store.read(|view| {
         Function::load(view, &named)?;
         let reserved = view.get(&RESERVED, named.arn.as_str())?;

@@ -11,7 +11,7 @@ use wire::rest_json::Call;
 
 /// Shows the configuration of one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    let function = lambda.store.read(|view| Function::load(view, &named))?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
+    let function = lambda.store.read(|view| Function::resolve(view, &named))?;
     Ok(lambda.shown(&function, &named.shown()))
 }

@@ -11,7 +11,7 @@ use wire::rest_json::Call;
 
 /// Shows the configuration.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let rules = lambda.store.read(|view| load(view, &named))?;
-    Ok(shown(key(&named), &rules))
+    Ok(shown(key(&named).as_str(), &rules))
 }

@@ -10,7 +10,7 @@ use wire::rest_json::Call;
 
 /// Shows the URL of one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let named = url_owner(call.label("FunctionName"), call.query("Qualifier"))?;
+    let named = url_owner(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let (id, config) = lambda.store.read(|view| load_url(view, &named))?;
     Ok(lambda.show_url(&id, &config, true))
 }

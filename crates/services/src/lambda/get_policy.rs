@@ -4,9 +4,9 @@
 
 use super::Lambda;
 use super::error::{Error, no_resource};
-use super::function::Function;
 use super::name::Named;
-use super::policy::POLICIES;
+use super::policy::{Owner, POLICIES};
+use model::LATEST;
 use serde::Serialize;
 use wire::rest_json::Call;
 
@@ -21,16 +21,18 @@ pub(super) struct Output {
 
 /// Shows the policy of one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    let policy = lambda.store.read(|view| {
-        Function::load(view, &named)?;
-        Ok::<_, Error>(view.get(&POLICIES, named.arn.as_str())?)
-    })?;
-    match policy {
-        // Policies belong to qualifiers, and `$LATEST` cannot have one.
-        Some(policy) if named.qualifier.is_none() => {
-            Ok(Output { policy: policy.document(), revision_id: policy.revision })
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
+    lambda.store.read(|view| {
+        let owner = match named.qualifier.as_deref() {
+            // AWS takes no policy for it, so it has none.
+            Some(LATEST) => return Err(no_resource().into()),
+            _ => Owner::load(view, &named)?,
+        };
+        match view.get(&POLICIES, named.target().as_str())? {
+            Some(policy) => {
+                Ok(Output { policy: policy.document(), revision_id: owner.revision().to_owned() })
+            }
+            None => Err(no_resource().into()),
         }
-        _ => Err(no_resource().into()),
-    }
+    })
 }

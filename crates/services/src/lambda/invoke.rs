@@ -32,40 +32,28 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     checks.one_of("invocationType", kind, &["Event", "RequestResponse", "DryRun"]);
     checks.one_of("logType", log_type, &["None", "Tail"]);
     checks.finish()?;
-    let named = Named::parse(call.label("FunctionName"), call.query("Qualifier"))?;
-    let client_context = call.header("x-amz-client-context").map(read_context).transpose()?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let (source, limit) = match kind {
         "Event" => (Source::InvokeAsync, limits::ASYNC_PAYLOAD),
         _ => (Source::Invoke, limits::SYNC_PAYLOAD),
     };
-    if call.body.len() > limit {
-        let message = format!(
-            "{} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
-            call.body.len()
-        );
-        return Err(Fault::new("RequestTooLargeException", 413, message).into());
-    }
-    let payload = if call.body.is_empty() { Bytes::from_static(b"{}") } else { call.body.clone() };
-    check_json(&payload)?;
-    let mut event = Event::new(named.arn.clone(), source, lambda.store.now(), payload);
-    // One id for the request, its event, and the lines in the function's log.
-    event.id = call.id;
-    event.client_context = client_context;
+    check_payload(&call, kind, limit)?;
+    let event = event(lambda, &call, &named, source)?;
     match kind {
         "DryRun" => {
-            lambda.store.read(|view| Function::load(view, &named))?;
+            lambda.store.read(|view| Function::resolve(view, &named))?;
             Ok(reply(StatusCode::NO_CONTENT, Bytes::new()))
         }
         "Event" => {
             let accepted = lambda.store.write(move |tx| {
-                Function::load(tx, &named)?;
+                Function::resolve(tx, &named)?;
                 Ok::<_, Error>(tx.submit(&event)?)
             });
             accepted.await?;
             Ok(reply(StatusCode::ACCEPTED, Bytes::new()))
         }
         _ => {
-            lambda.store.spec(&named.arn)?.ok_or_else(|| no_function(&named))?;
+            lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
             let Ok(ticket) = lambda.store.sync_lane().submit(event) else {
                 return Ok(too_many(Throttled::Account));
             };
@@ -79,8 +67,33 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     }
 }
 
+/// Refuses an event that is longer than `limit`.
+pub(super) fn check_payload(call: &Call, kind: &str, limit: usize) -> Result<(), Fault> {
+    let length = call.body.len();
+    match length > limit {
+        true => Err(Fault::new(
+            "RequestTooLargeException",
+            413,
+            format!(
+                "{length} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
+            ),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The event of a call.
+pub(super) fn event(lambda: &Lambda, call: &Call, named: &Named, source: Source) -> Result<Event, Error> {
+    let client_context = call.header("x-amz-client-context").map(read_context).transpose()?;
+    let payload = if call.body.is_empty() { Bytes::from_static(b"{}") } else { call.body.clone() };
+    check_json(&payload)?;
+    // One id for the request, its event, and the lines in the function's log.
+    let event = Event::new(named.target(), source, lambda.store.now(), payload);
+    Ok(Event { id: call.id, client_context, ..event })
+}
+
 /// Headers that would change how the function is called, as parameters.
-fn not_supported(call: &Call) -> Rest {
+pub(super) fn not_supported(call: &Call) -> Rest {
     [("TenantId", "x-amz-tenant-id"), ("DurableExecutionName", "x-amz-durable-execution-name")]
         .iter()
         .filter_map(|(name, header)| Some(((*name).to_owned(), Value::from(call.header(header)?))))
@@ -135,7 +148,7 @@ fn answered(answer: Answer, tail: bool) -> Reply {
     reply
 }
 
-fn too_many(why: Throttled) -> Reply {
+pub(super) fn too_many(why: Throttled) -> Reply {
     let body = json!({
         "Type": "User",
         "message": "Rate Exceeded.",
@@ -152,7 +165,7 @@ fn reply(status: StatusCode, body: Bytes) -> Reply {
     if !body.is_empty() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    Reply { status, headers, body }
+    Reply { status, headers, body: body.into() }
 }
 
 #[cfg(test)]

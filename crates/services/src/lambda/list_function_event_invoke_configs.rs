@@ -13,7 +13,7 @@ use wire::rest_json::Call;
 
 /// Shows a page of configurations.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let named = Named::whole(call.label("FunctionName"))?;
+    let named = Named::whole(&call, call.label("FunctionName"))?;
     let limit = match call.query("MaxItems") {
         None => PAGE,
         Some(text) => {

@@ -1,54 +1,63 @@
-//! `ListFunctionUrlConfigs`: the URLs of a function: one at the most, until aliases exist.
+//! `ListFunctionUrlConfigs`: the URLs of a function and of its aliases.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctionUrlConfigs.html>
 
 use super::Lambda;
-use super::error::Error;
+use super::error::{Error, not_found};
 use super::function::Function;
-use super::list_functions::page;
+use super::list_functions::{Page, next_marker, page};
 use super::name::Named;
-use super::refusal::{Rest, refuse};
-use super::url::record::{URL_OF, URLS};
+use super::url::record::{URL_OF, URLS, owner_key};
 use super::validate::Checks;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use wire::rest_json::{Call, number};
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Input {
-    function_name: String,
-    /// There is one page only.
-    #[serde(rename = "Marker")]
-    _marker: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    max_items: Option<u64>,
-    #[serde(flatten)]
-    rest: Rest,
-}
+use store::kv::From;
+use wire::rest_json::Call;
 
 /// The URLs of a function.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Output {
     function_url_configs: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_marker: Option<String>,
 }
 
-/// Lists the URLs of a function.
+/// Lists the URL of a function, and those of its aliases.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
-    let input: Input = call.input()?;
-    refuse(call.operation, &input.rest)?;
+    let input = Page::of(&call)?;
     let mut checks = Checks::default();
-    page(&mut checks, input.max_items, 50);
+    let limit = page(&mut checks, input.max_items, 50);
     checks.finish()?;
-    let named = Named::whole(&input.function_name)?;
-    let found = lambda.store.read(|view| {
-        Function::load(view, &named)?;
-        let Some(id) = view.get(&URL_OF, named.arn.name())? else { return Ok::<_, Error>(None) };
-        Ok(view.get(&URLS, &id.0)?.map(|config| (id, config)))
-    })?;
-    let function_url_configs = found.iter().map(|(id, config)| lambda.show_url(id, config, true)).collect();
-    Ok(Output { function_url_configs })
+    let named = Named::whole(&call, call.label("FunctionName"))?;
+    let own = owner_key(&named.arn);
+    let after = input.after(&own)?;
+    let aliases = format!("{own}:");
+    lambda.store.read(|view| {
+        if Function::find(view, &named.arn)?.is_none() {
+            return Err(not_found("Function does not exist").into());
+        }
+        let mut found = Vec::new();
+        if after.is_none()
+            && let Some(id) = view.get(&URL_OF, &own)?
+        {
+            found.push((own.clone(), id));
+        }
+        let from = after.as_deref().map_or(From::At(b""), |after| From::After(after.as_bytes()));
+        for (key, id) in view.scan(&URL_OF, aliases.as_bytes(), from, limit + 1)? {
+            found.push((String::from_utf8_lossy(&key).into_owned(), id));
+        }
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next_marker = next_marker(more, found.last().map(|(key, _)| key.as_str()));
+        let mut function_url_configs = Vec::new();
+        for (_, id) in found {
+            if let Some(config) = view.get(&URLS, &id.0)? {
+                function_url_configs.push(lambda.show_url(&id, &config, true));
+            }
+        }
+        Ok(Output { function_url_configs, next_marker })
+    })
 }
 
 #[cfg(test)]
@@ -84,6 +93,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn aliases_have_urls_of_their_own() {
+        let bench = Bench::new();
+        bench.create(json!({"Publish": true})).await;
+        let alias = json!({"Name": "live", "FunctionVersion": "1"});
+        bench.send("POST", "/2015-03-31/functions/f/aliases", alias).await;
+        let input = json!({"AuthType": "NONE", "Cors": {"AllowOrigins": ["*"]}});
+        let own = bench.send("POST", PATH, input.clone()).await.body;
+        let live = bench.send("POST", &format!("{PATH}?Qualifier=live"), input.clone()).await.body;
+        assert_eq!((&live["FunctionArn"], &live["Cors"]), (&json!(format!("{ARN}:live")), &input["Cors"]));
+        assert_ne!(own["FunctionUrl"], live["FunctionUrl"]);
+        let listed = bench.get("/2021-10-31/functions/f/urls").await.body;
+        assert_eq!(listed["FunctionUrlConfigs"].as_array().unwrap().len(), 2);
+        let got = bench.send("POST", &format!("{PATH}?Qualifier=1"), input.clone()).await;
+        got.refused(400, "ValidationException", "'qualifier'");
+        let got = bench.send("POST", &format!("{PATH}?Qualifier=dead"), input).await;
+        got.refused(404, "ResourceNotFoundException", "Function does not exist");
+        bench.send_with("DELETE", "/2015-03-31/functions/f/aliases/live", &[], "".into()).await;
+        let got = bench.get(&format!("{PATH}?Qualifier=live")).await;
+        got.refused(404, "ResourceNotFoundException", "does not exist");
+    }
+
+    #[tokio::test]
     async fn what_a_url_cannot_do_is_refused_by_name() {
         let bench = Bench::new();
         bench.created().await;
@@ -91,8 +122,13 @@ mod tests {
         for (input, code, part) in [
             (json!({}), "ValidationException", "'authType'"),
             (json!({"AuthType": "BASIC"}), "ValidationException", "[NONE, AWS_IAM]"),
-            (json!({"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}), invalid, "InvokeMode"),
-            (json!({"AuthType": "NONE", "Cors": {"AllowOrigins": ["*"]}}), invalid, "Cors"),
+            (
+                json!({"AuthType": "NONE", "InvokeMode": "SLOW"}),
+                "ValidationException",
+                "[RESPONSE_STREAM, BUFFERED]",
+            ),
+            (json!({"AuthType": "NONE", "Cors": {"MaxAge": -1}}), "ValidationException", "'cors.maxAge'"),
+            (json!({"AuthType": "NONE", "Colour": "red"}), invalid, "Colour"),
         ] {
             bench.send("POST", PATH, input).await.refused(400, code, part);
         }

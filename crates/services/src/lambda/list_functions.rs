@@ -4,32 +4,28 @@
 
 use super::Lambda;
 use super::error::{Error, invalid};
-use super::function::{ABOUT, Function};
-use super::refusal::{Rest, refuse};
-use super::validate::Checks;
+use super::function::{ABOUT, Function, listed};
+use super::list_versions_by_function::versions_after;
+use super::name::Named;
+use super::validate::{Checks, all};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use model::FunctionArn;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
+use store::View;
 use store::kv::{From, SPECS};
-use wire::rest_json::{Call, number};
+use wire::Fault;
+use wire::rest_json::Call;
 
-/// The most functions on one page, whatever the caller asks for.
+/// The most items on one page, whatever the caller asks for.
 const PAGE: usize = 50;
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Input {
+/// Which page of a list is wanted.
+#[derive(Debug)]
+pub(super) struct Page {
     marker: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    max_items: Option<u64>,
-    function_version: Option<String>,
-    /// Only concerns copies at the edge of AWS's network: there are none.
-    #[serde(rename = "MasterRegion")]
-    _master_region: Option<String>,
-    #[serde(flatten)]
-    rest: Rest,
+    pub(super) max_items: Option<u64>,
 }
 
 /// One page of functions.
@@ -41,35 +37,67 @@ pub(super) struct Output {
     next_marker: Option<String>,
 }
 
-/// Lists functions in the order of their names.
+/// Lists functions in the order of their names, with `FunctionVersion=ALL` each with its versions.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
-    let input: Input = call.input()?;
-    refuse(call.operation, &input.rest)?;
+    let input = Page::of(&call)?;
+    let version = call.query("FunctionVersion");
     let mut checks = Checks::default();
-    if let Some(version) = &input.function_version {
+    if let Some(version) = version {
         checks.one_of("functionVersion", version, &["ALL"]);
     }
     let limit = page(&mut checks, input.max_items, 10_000);
     checks.finish()?;
-    let after = input.marker.as_deref().map(read_marker).transpose()?;
-    let from = after.as_ref().map_or(From::At(b""), |name| From::After(name.as_bytes()));
-    // With FunctionVersion=ALL each version is listed by its own ARN; there is one so far.
-    let qualifier = if input.function_version.is_some() { ":$LATEST" } else { "" };
-    lambda.store.read(|view| {
-        // One more than shown tells whether there is a next page.
-        let mut found = view.scan(&ABOUT, b"", from, limit + 1)?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next_marker = found.last().filter(|_| more).map(|(key, _)| BASE64_URL_SAFE_NO_PAD.encode(key));
-        let mut functions = Vec::with_capacity(found.len());
-        for (key, about) in found {
+    let all = version.is_some();
+    let home = FunctionArn::within(&call.scope, "");
+    let after = input.after(home.as_str())?.map(FunctionArn::from_stored);
+    // One more than shown tells whether there is a next page.
+    let mut found = lambda.store.read(|view| functions_after(view, &home, after.as_ref(), all, limit + 1))?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let arn = |function: &Function| match all {
+        true => function.spec.arn.qualified(&function.spec.version),
+        false => function.spec.arn.clone(),
+    };
+    let next_marker = next_marker(more, found.last().map(arn).as_ref().map(FunctionArn::as_str));
+    let shown = |function: Function| listed(lambda.shown(&function, arn(&function).as_str()));
+    Ok(Output { functions: found.into_iter().map(shown).collect(), next_marker })
+}
+
+/// Up to `limit` functions of the account and region of `home`, with their versions if `all`, behind the one `after`.
+fn functions_after(
+    view: &View<'_>,
+    home: &FunctionArn,
+    after: Option<&FunctionArn>,
+    all: bool,
+    limit: usize,
+) -> store::Result<Vec<Function>> {
+    let mut found = Vec::new();
+    let versions = |arn: &FunctionArn, after: Option<&str>, limit| match all {
+        true => versions_after(view, &Named { arn: arn.clone(), qualifier: None }, after, limit),
+        false => Ok(Vec::new()),
+    };
+    let mut last = after.map(FunctionArn::unqualified);
+    if let (Some(arn), Some(after)) = (&last, after) {
+        found.extend(versions(arn, after.qualifier(), limit)?);
+    }
+    while found.len() < limit {
+        let from = last.as_ref().map_or(From::At(b""), |arn| From::After(arn.as_str().as_bytes()));
+        let batch = view.scan(&ABOUT, home.as_str().as_bytes(), from, limit - found.len())?;
+        if batch.is_empty() {
+            break;
+        }
+        for (key, about) in batch {
             if let Some(spec) = view.get(&SPECS, &key)? {
-                let arn = format!("{}{qualifier}", spec.arn);
-                functions.push(lambda.shown(&Function { spec, about }, &arn));
+                let arn = spec.arn.clone();
+                found.push(Function { spec, about });
+                let room = limit.saturating_sub(found.len());
+                found.extend(versions(&arn, None, room)?);
+                last = Some(arn);
             }
         }
-        Ok(Output { functions, next_marker })
-    })
+    }
+    found.truncate(limit);
+    Ok(found)
 }
 
 /// How many items a page has if the caller asks for `asked`, at most `most`.
@@ -79,13 +107,35 @@ pub(super) fn page(checks: &mut Checks, asked: Option<u64>, most: u32) -> usize 
     usize::try_from(asked).unwrap_or(PAGE).clamp(1, PAGE)
 }
 
-fn read_marker(marker: &str) -> Result<String, Error> {
-    BASE64_URL_SAFE_NO_PAD
-        .decode(marker)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|arn| arn.starts_with(FunctionArn::of("").as_str()))
-        .ok_or_else(|| invalid("Invalid Marker: use the NextMarker of the page before.").into())
+/// The marker of the next page, if there is one and this page ends with `last`.
+pub(super) fn next_marker(more: bool, last: Option<&str>) -> Option<String> {
+    last.filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last))
+}
+
+impl Page {
+    /// What a request says in its query.
+    pub(super) fn of(call: &Call) -> Result<Page, Fault> {
+        let count = |text: &str| {
+            text.parse().map_err(|_| {
+                Fault::new("SerializationException", 400, "STRING_VALUE can not be converted to an Integer")
+            })
+        };
+        Ok(Page {
+            marker: call.query("Marker").map(str::to_owned),
+            max_items: call.query("MaxItems").map(count).transpose()?,
+        })
+    }
+
+    /// What the page before ended with, if there was one: something that begins with `prefix`, or a number.
+    pub(super) fn after(&self, prefix: &str) -> Result<Option<String>, Error> {
+        let read = |marker: &String| {
+            let text =
+                BASE64_URL_SAFE_NO_PAD.decode(marker).ok().and_then(|text| String::from_utf8(text).ok());
+            text.filter(|text| text.starts_with(prefix) || all(text, |c| c.is_ascii_digit()))
+                .ok_or_else(|| invalid("Invalid Marker: use the NextMarker of the page before.").into())
+        };
+        self.marker.as_ref().map(read).transpose()
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(super) struct Output {
 
 /// Shows the tags of one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
-    let named = tagged(call.label("Resource"))?;
+    let named = tagged(&call, call.label("Resource"))?;
     let function = lambda.store.read(|view| Function::load(view, &named))?;
     Ok(Output { tags: function.about.tags })
 }

@@ -3,11 +3,15 @@
 //! A function's record, its [`model::FunctionSpec`] that the scheduler runs, and the link to its zip change in one
 //! transaction. Its package is unpacked before that, so that a function that exists can run.
 
+mod busy;
 mod code;
+#[cfg(test)]
+mod coverage;
 mod endpoint;
 mod error;
 mod event_rules;
 mod function;
+mod layer;
 mod logging_config;
 mod name;
 mod network;
@@ -22,30 +26,48 @@ mod testing;
 mod url;
 mod validate;
 
+mod alias;
+mod provisioned;
+
 mod add_permission;
+mod create_alias;
 mod create_function;
 mod create_function_url_config;
+mod delete_alias;
 mod delete_function;
 mod delete_function_concurrency;
 mod delete_function_event_invoke_config;
 mod delete_function_url_config;
+mod delete_provisioned_concurrency_config;
 mod get_account_settings;
+mod get_alias;
 mod get_function;
+mod get_function_code_signing_config;
 mod get_function_concurrency;
 mod get_function_configuration;
 mod get_function_event_invoke_config;
 mod get_function_url_config;
 mod get_policy;
+mod get_provisioned_concurrency_config;
 mod invoke;
+mod invoke_async;
+mod invoke_with_response_stream;
+mod list_aliases;
 mod list_function_event_invoke_configs;
 mod list_function_url_configs;
 mod list_functions;
 mod list_tags;
+mod list_versions_by_function;
+mod publish_version;
 mod put_function_concurrency;
 mod put_function_event_invoke_config;
+mod put_provisioned_concurrency_config;
+mod recursion_config;
 mod remove_permission;
+mod runtime_management_config;
 mod tag_resource;
 mod untag_resource;
+mod update_alias;
 mod update_function_code;
 mod update_function_configuration;
 mod update_function_event_invoke_config;
@@ -57,6 +79,7 @@ pub use operations::OPERATIONS;
 pub use url::FunctionUrls;
 
 use async_trait::async_trait;
+use busy::Busy;
 use function::{Function, Phase};
 use model::{NetworkPolicy, Runtimes};
 use serde_json::Value;
@@ -73,13 +96,15 @@ pub struct Lambda {
     endpoint: Endpoint,
     /// No function may reach more than this.
     most: NetworkPolicy,
+    /// The functions that are being changed.
+    busy: Busy,
 }
 
 impl Lambda {
     /// The Lambda API on `store`; functions may have one of `runtimes` and reach `most` at the most, and clients
     /// reach the server at `endpoint`.
     pub fn new(store: Store, runtimes: Runtimes, endpoint: Endpoint, most: NetworkPolicy) -> Arc<Self> {
-        Arc::new(Lambda { store, runtimes, endpoint, most })
+        Arc::new(Lambda { store, runtimes, endpoint, most, busy: Busy::default() })
     }
 }
 

@@ -2,20 +2,23 @@
 
 use super::error::{invalid, not_found};
 use super::validate::{Checks, is_account, is_word};
-use model::{ACCOUNT, FunctionArn, REGION};
+use model::{FunctionArn, LATEST, Scope};
 use wire::Fault;
+use wire::rest_json::Call;
 
-/// The pattern that AWS gives for the parameter `FunctionName`.
-const PATTERN: &str = r"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?";
+/// The pattern that AWS gives for the parameter `FunctionName`; operations that only look allow a point in the name.
+fn pattern(operation: &str) -> String {
+    let point = if ["GetFunction", "Invoke"].contains(&operation) { r"\." } else { "" };
+    format!(
+        r"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{{2}}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{{1}}:)?(\d{{12}}:)?(function:)?([a-zA-Z0-9-_{point}]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
+    )
+}
 
-/// The longest whole name in any form.
-const LONGEST: usize = 140;
+/// The longest whole name in any form, for operations that change the function and for others.
+const LONGEST: (usize, usize) = (140, 170);
 
 /// The longest name of a function by itself.
 const LONGEST_NAME: usize = 64;
-
-/// The one qualifier until versions and aliases exist.
-const LATEST: &str = "$LATEST";
 
 /// A function as a request names it; whether it exists is another question.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,29 +33,47 @@ impl Named {
     /// Reads the parameter `FunctionName` and, where the operation takes it, `Qualifier`.
     ///
     /// # Errors
-    /// Names that no function can have, and qualifiers of versions, which do not exist yet.
-    pub(super) fn parse(name: &str, qualifier: Option<&str>) -> Result<Self, Fault> {
+    /// Names that no function can have, and those of other accounts and regions.
+    pub(super) fn parse(call: &Call, name: &str, qualifier: Option<&str>) -> Result<Self, Fault> {
+        Named::within(&call.scope, call.operation, name, qualifier)
+    }
+
+    fn within(scope: &Scope, operation: &str, name: &str, qualifier: Option<&str>) -> Result<Self, Fault> {
         let parts = Parts::of(name);
         let mut checks = Checks::default();
-        checks.length("functionName", name, 1, LONGEST);
-        checks.pattern("functionName", name, PATTERN, parts.is_some());
-        let Some(parts) = parts else { return Err(checks.finish().err().unwrap_or_else(|| invalid(""))) };
-        if parts.name.len() > LONGEST_NAME {
-            checks.length("functionName", parts.name, 1, LONGEST_NAME);
-        }
+        let creates = operation == "CreateFunction";
+        let longest = if creates || operation == "DeleteFunction" { LONGEST.0 } else { LONGEST.1 };
+        checks.length("functionName", name, 1, longest);
+        checks.pattern("functionName", name, &pattern(operation), parts.is_some());
         if let Some(qualifier) = qualifier {
+            let fits = qualifier.chars().all(|c| c.is_ascii_alphanumeric() || "$_-".contains(c));
             checks.length("qualifier", qualifier, 1, 128);
+            checks.pattern("qualifier", qualifier, "(|[a-zA-Z0-9$_-]+)", fits);
         }
         checks.finish()?;
-        if let Some(region) = parts.region.filter(|region| *region != REGION) {
+        let Some(parts) = parts else { return Err(invalid("The function's name cannot be read.")) };
+        if creates && parts.name.len() > LONGEST_NAME {
+            let mut checks = Checks::default();
+            checks.length("functionName", parts.name, 1, LONGEST_NAME);
+            return Err(checks.finish().err().map_or_else(|| invalid(""), |fault| invalid(fault.message)));
+        }
+        if let Some(region) = parts.region.filter(|region| *region != scope.region) {
             return Err(not_found(format!(
-                "Functions from '{region}' are not reachable in this region ('{REGION}')"
+                "Functions from '{region}' are not reachable in this region ('{}')",
+                scope.region
             )));
         }
-        if let Some(account) = parts.account.filter(|account| *account != ACCOUNT) {
-            return Err(not_found(format!(
-                "Functions of account {account} are not reachable here; this server has account {ACCOUNT}"
-            )));
+        if let Some(account) = parts.account.filter(|account| *account != scope.account) {
+            return Err(Fault::new(
+                "AccessDeniedException",
+                403,
+                format!(
+                    "User: arn:aws:iam::{}:root is not authorized to perform: lambda:{operation} on resource: \
+                     arn:aws:lambda:{}:{account}:function:{} because no resource-based policy allows the \
+                     lambda:{operation} action",
+                    scope.account, scope.region, parts.name
+                ),
+            ));
         }
         if let (Some(inner), Some(beside)) = (parts.qualifier, qualifier)
             && inner != beside
@@ -62,21 +83,15 @@ impl Named {
             ));
         }
         let qualifier = parts.qualifier.or(qualifier).map(str::to_owned);
-        let named = Named { arn: FunctionArn::of(parts.name), qualifier };
-        match &named.qualifier {
-            Some(other) if other != LATEST => {
-                Err(not_found(format!("Function not found: {}", named.shown())))
-            }
-            _ => Ok(named),
-        }
+        Ok(Named { arn: FunctionArn::within(scope, parts.name), qualifier })
     }
 
     /// As [`Named::parse`], for an operation on the function as a whole.
     ///
     /// # Errors
     /// Also any qualifier.
-    pub(super) fn whole(name: &str) -> Result<Self, Fault> {
-        let named = Named::parse(name, None)?;
+    pub(super) fn whole(call: &Call, name: &str) -> Result<Self, Fault> {
+        let named = Named::parse(call, name, None)?;
         match named.qualifier {
             None => Ok(named),
             Some(_) => Err(invalid(
@@ -86,12 +101,28 @@ impl Named {
         }
     }
 
-    /// The ARN as the caller named it: with the qualifier, if there was one.
-    pub(super) fn shown(&self) -> String {
-        match &self.qualifier {
-            Some(qualifier) => format!("{}:{qualifier}", self.arn),
-            None => self.arn.to_string(),
+    /// As [`Named::parse`], for an operation that changes what can be changed: `$LATEST`, whatever else is named.
+    ///
+    /// # Errors
+    /// Also the qualifier of a version or an alias.
+    pub(super) fn latest(call: &Call, name: &str) -> Result<Self, Fault> {
+        match Named::parse(call, name, None)? {
+            named if named.qualifier.as_deref() == Some(LATEST) => Ok(Named { qualifier: None, ..named }),
+            _ => Named::whole(call, name),
         }
+    }
+
+    /// The ARN as the caller named it: with the qualifier, if there was one.
+    pub(super) fn target(&self) -> FunctionArn {
+        match &self.qualifier {
+            Some(qualifier) => self.arn.qualified(qualifier),
+            None => self.arn.clone(),
+        }
+    }
+
+    /// The same as text.
+    pub(super) fn shown(&self) -> String {
+        self.target().to_string()
     }
 }
 
@@ -144,6 +175,10 @@ fn is_region(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn named(operation: &str, name: &str, beside: Option<&str>) -> Result<Named, Fault> {
+        Named::within(&Scope::default(), operation, name, beside)
+    }
+
     #[test]
     fn every_form_names_the_function() {
         for (name, beside, qualifier) in [
@@ -157,36 +192,42 @@ mod tests {
             ("arn:aws:lambda:us-east-1:000000000000:function:resize", None, None),
             ("arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST", None, Some(LATEST)),
         ] {
-            let named = Named::parse(name, beside).unwrap();
+            let named = named("GetFunction", name, beside).unwrap();
             assert_eq!((named.arn.name(), named.qualifier.as_deref()), ("resize", qualifier), "{name}");
         }
-        assert_eq!(Named::parse("function", None).unwrap().arn.name(), "function");
-        assert_eq!(Named::parse("us-east-1", None).unwrap().arn.name(), "us-east-1");
+        assert_eq!(named("GetFunction", "function", None).unwrap().arn.name(), "function");
+        assert_eq!(named("GetFunction", "us-east-1", None).unwrap().arn.name(), "us-east-1");
     }
 
     #[test]
     fn what_names_no_function_of_ours_is_refused() {
+        const VALIDATION: &str = "ValidationException";
         let long = "a".repeat(65);
-        let longer = "a".repeat(141);
-        for (name, beside, code, part) in [
-            ("a b", None, "ValidationException", "regular expression pattern: (arn:"),
-            ("a/b", None, "ValidationException", "Value 'a/b' at 'functionName'"),
-            ("", None, "ValidationException", "greater than or equal to 1"),
-            ("a:b:c", None, "ValidationException", "pattern"),
-            ("arn:aws:s3:::bucket", None, "ValidationException", "pattern"),
-            ("resize.py", None, "ValidationException", "pattern"),
-            (&long, None, "ValidationException", "less than or equal to 64"),
-            (&longer, None, "ValidationException", "less than or equal to 140"),
-            ("resize", Some("7"), "ResourceNotFoundException", "function:resize:7"),
-            ("resize:live", None, "ResourceNotFoundException", "function:resize:live"),
-            ("resize:7", Some("8"), "InvalidParameterValueException", "does not match"),
-            ("eu-west-1:000000000000:function:resize", None, "ResourceNotFoundException", "eu-west-1"),
-            ("123456789012:function:resize", None, "ResourceNotFoundException", "123456789012"),
+        let longer = format!("123456789012:{}", "a".repeat(140));
+        for (operation, name, beside, code, part) in [
+            ("GetFunction", "a b", None, VALIDATION, r"([a-zA-Z0-9-_\.]+)(:("),
+            ("GetPolicy", "a/b", None, VALIDATION, "Value 'a/b' at 'functionName'"),
+            ("GetPolicy", "", None, VALIDATION, "greater than or equal to 1"),
+            ("GetPolicy", "a:b:c", None, VALIDATION, "pattern"),
+            ("GetPolicy", "arn:aws:s3:::bucket", None, VALIDATION, "pattern"),
+            ("GetPolicy", "resize.py", None, VALIDATION, "pattern"),
+            ("GetPolicy", "resize", Some("a.b"), VALIDATION, "(|[a-zA-Z0-9$_-]+)"),
+            ("CreateFunction", &long, None, "InvalidParameterValueException", "less than or equal to 64"),
+            ("CreateFunction", &longer, None, VALIDATION, "less than or equal to 140"),
+            ("GetPolicy", "resize:7", Some("8"), "InvalidParameterValueException", "does not match"),
+            (
+                "GetPolicy",
+                "eu-west-1:000000000000:function:f",
+                None,
+                "ResourceNotFoundException",
+                "eu-west-1",
+            ),
+            ("GetPolicy", "123456789012:function:f", None, "AccessDeniedException", "lambda:GetPolicy"),
         ] {
-            let fault = Named::parse(name, beside).unwrap_err();
+            let fault = named(operation, name, beside).unwrap_err();
             assert_eq!(fault.code, code, "{name}");
             assert!(fault.message.contains(part), "{name}: {}", fault.message);
         }
-        assert_eq!(Named::whole("a:$LATEST").unwrap_err().code, "InvalidParameterValueException");
+        assert_eq!(named("GetPolicy", "f", Some("7")).unwrap().shown(), FunctionArn::of("f:7").to_string());
     }
 }

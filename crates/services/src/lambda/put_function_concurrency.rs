@@ -43,7 +43,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
     checks.finish()?;
     let executions = input.reserved_concurrent_executions.and_then(|given| u32::try_from(given).ok());
     let executions = executions.unwrap_or(u32::MAX);
-    let named = Named::whole(&input.function_name)?;
+    let named = Named::whole(&call, &input.function_name)?;
     let most = lambda.store.concurrency().saturating_sub(limits::CONCURRENCY_UNRESERVED);
     let written = lambda.store.write(move |tx| {
         Function::load(tx, &named)?;

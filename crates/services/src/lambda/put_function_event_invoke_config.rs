@@ -14,11 +14,11 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let (input, named) = Input::read(&call)?;
     let written = lambda.store.write(move |tx| {
-        Function::load(tx, &named)?;
+        Function::resolve(tx, &named)?;
         let mut rules = EventRules::default();
         input.apply(tx, &named, &mut rules)?;
-        tx.put(&EVENT_RULES, key(&named), &rules)?;
-        Ok::<_, Error>(shown(key(&named), &rules))
+        tx.put(&EVENT_RULES, key(&named).as_str(), &rules)?;
+        Ok::<_, Error>(shown(key(&named).as_str(), &rules))
     });
     written.await
 }

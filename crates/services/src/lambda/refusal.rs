@@ -33,9 +33,6 @@ fn default_of(name: &str) -> Option<Value> {
     match name {
         "PackageType" => Some(json!("Zip")),
         "Architectures" => Some(json!([architecture()])),
-        "TracingConfig" => Some(json!({"Mode": "PassThrough"})),
-        "SnapStart" => Some(json!({"ApplyOn": "None"})),
-        "InvokeMode" => Some(json!("BUFFERED")),
         _ => None,
     }
 }
@@ -53,7 +50,6 @@ fn says_nothing(value: &Value) -> bool {
 
 fn refused(operation: &str, name: &str, value: &Value) -> Fault {
     let why = match (name, default_of(name)) {
-        ("Publish" | "PublishTo", _) => "versions do not exist here yet".to_owned(),
         (_, Some(default)) => format!("only {default} is, and {value} is not"),
         (_, None) => "leave it out".to_owned(),
     };
@@ -69,12 +65,6 @@ mod tests {
         for (name, value, fits) in [
             ("VpcConfig", json!({"SubnetIds": [], "SecurityGroupIds": []}), true),
             ("VpcConfig", json!({"SubnetIds": ["subnet-1"]}), false),
-            ("Layers", json!([]), true),
-            ("Layers", json!(["arn:aws:lambda:us-east-1:000000000000:layer:a:1"]), false),
-            ("TracingConfig", json!({"Mode": "PassThrough"}), true),
-            ("TracingConfig", json!({"Mode": "Active"}), false),
-            ("SnapStart", json!({"ApplyOn": "None"}), true),
-            ("SnapStart", json!({"ApplyOn": "PublishedVersions"}), false),
             ("PackageType", json!("Zip"), true),
             ("PackageType", json!("Image"), false),
             ("Architectures", json!([architecture()]), true),
@@ -82,8 +72,6 @@ mod tests {
             ("DeadLetterConfig", json!({"TargetArn": ""}), true),
             ("DeadLetterConfig", json!({"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}), false),
             ("KMSKeyArn", json!(""), true),
-            ("Publish", json!(false), true),
-            ("Publish", json!(true), false),
             ("SomethingNew", json!(1), false),
         ] {
             let rest = Map::from_iter([(name.to_owned(), value.clone())]);

@@ -3,24 +3,26 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_RemovePermission.html>
 
 use super::Lambda;
-use super::add_permission::latest_is_refused;
-use super::error::{Error, no_resource, not_found, stale_revision};
-use super::function::{Function, new_revision};
-use super::policy::POLICIES;
+use super::error::{Error, not_found, stale_revision};
+use super::function::new_revision;
+use super::name::Named;
+use super::policy::{Owner, POLICIES};
 use wire::rest_json::Call;
 
 /// Removes a permission.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
-    let named = latest_is_refused(call.label("FunctionName"), call.query("Qualifier"))?;
+    let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let sid = call.label("StatementId").to_owned();
     let revision = call.query("RevisionId").map(str::to_owned);
     lambda
         .store
         .write(move |tx| {
-            Function::load(tx, &named)?;
-            let arn = named.arn.as_str();
-            let Some(mut policy) = tx.get(&POLICIES, arn)? else { return Err(no_resource().into()) };
-            if revision.is_some_and(|revision| revision != policy.revision) {
+            let (owner, arn) = (Owner::load(tx, &named)?, named.target());
+            let arn = arn.as_str();
+            let Some(mut policy) = tx.get(&POLICIES, arn)? else {
+                return Err(not_found("No policy is associated with the given resource.").into());
+            };
+            if revision.is_some_and(|revision| revision != owner.revision()) {
                 return Err(stale_revision("GetPolicy").into());
             }
             let before = policy.statements.len();
@@ -34,7 +36,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
             } else {
                 tx.put(&POLICIES, arn, &policy)?;
             }
-            Ok::<_, Error>(())
+            Ok::<_, Error>(owner.revise(tx)?)
         })
         .await
 }
@@ -84,6 +86,35 @@ mod tests {
         }
         delete(format!("{PATH}/s3")).await.refused(404, "ResourceNotFoundException", "");
         bench.get(PATH).await.refused(404, "ResourceNotFoundException", "");
+    }
+
+    #[tokio::test]
+    async fn versions_and_aliases_have_policies_of_their_own() {
+        let bench = Bench::new();
+        bench.create(json!({"Publish": true})).await;
+        bench
+            .send("POST", "/2015-03-31/functions/f/aliases", json!({"Name": "live", "FunctionVersion": "1"}))
+            .await;
+        let input = json!({"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "*"});
+        for qualifier in ["1", "live"] {
+            let path = format!("{PATH}?Qualifier={qualifier}");
+            let added = bench.send("POST", &path, input.clone()).await;
+            let part = format!("{ARN}:{qualifier}");
+            assert!(added.body["Statement"].as_str().unwrap().contains(&part), "{added:?}");
+            assert!(bench.get(&path).await.body["Policy"].as_str().unwrap().contains(&part));
+        }
+        bench.get(PATH).await.refused(404, "ResourceNotFoundException", "");
+        for (qualifier, status, code, part) in [
+            ("$LATEST", 400, "InvalidParameterValueException", "policies for $LATEST"),
+            ("2", 404, "ResourceNotFoundException", "Function not found"),
+            ("dead", 404, "ResourceNotFoundException", "Cannot find alias arn"),
+        ] {
+            let path = format!("{PATH}?Qualifier={qualifier}");
+            bench.send("POST", &path, input.clone()).await.refused(status, code, part);
+        }
+        let revision = bench.get("/2015-03-31/functions/f/aliases/live").await.body["RevisionId"].clone();
+        let path = format!("{PATH}/s?Qualifier=live&RevisionId={}", revision.as_str().unwrap());
+        assert_eq!(bench.send_with("DELETE", &path, &[], "".into()).await.status, 204);
     }
 
     #[tokio::test]

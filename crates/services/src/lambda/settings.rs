@@ -4,6 +4,7 @@
 
 use super::error::invalid;
 use super::function::Function;
+use super::layer;
 use super::logging_config::LoggingConfig;
 use super::refusal::{Rest, refuse};
 use super::validate::{Checks, all, is_account};
@@ -27,6 +28,10 @@ pub(super) struct Settings {
     pub(super) ephemeral_storage: Option<EphemeralStorage>,
     pub(super) logging_config: Option<LoggingConfig>,
     pub(super) dead_letter_config: Option<DeadLetterConfig>,
+    pub(super) tracing_config: Option<TracingConfig>,
+    pub(super) snap_start: Option<SnapStart>,
+    pub(super) architectures: Option<Vec<String>>,
+    pub(super) layers: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) rest: Rest,
 }
@@ -47,6 +52,18 @@ pub(super) struct Environment {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct EphemeralStorage {
     size: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct TracingConfig {
+    mode: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct SnapStart {
+    apply_on: Option<String>,
 }
 
 const ROLE: &str = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+";
@@ -76,6 +93,11 @@ const RESERVED: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 ];
+
+/// Whether AWS has, or has had, a runtime of this name.
+pub(super) fn is_known_runtime(runtime: &str) -> bool {
+    KNOWN.iter().any(|family| runtime.starts_with(family))
+}
 
 /// How the names of AWS's runtimes begin: another one is a mistake rather than a wish.
 const KNOWN: &[&str] = &["nodejs", "java", "python", "dotnet", "go1.x", "ruby", "provided"];
@@ -119,6 +141,16 @@ impl Settings {
             let matches = is_topic_or_queue(target);
             checks.pattern("deadLetterConfig.targetArn", target, TARGET, matches);
         }
+        if let Some(mode) = self.tracing_config.as_ref().and_then(|tracing| tracing.mode.as_deref()) {
+            checks.one_of("tracingConfig.mode", mode, &["Active", "PassThrough"]);
+        }
+        if let Some(apply) = self.snap_start.as_ref().and_then(|snap| snap.apply_on.as_deref()) {
+            checks.one_of("snapStart.applyOn", apply, &["PublishedVersions", "None"]);
+        }
+        check_architectures(&mut checks, self.architectures.as_deref());
+        if let Some(layers) = &self.layers {
+            layer::of_function::check(&mut checks, layers);
+        }
         checks.finish()?;
         if let Some(target) = self.dead_letter().filter(|target| is_topic(target)) {
             return Err(invalid(format!(
@@ -128,12 +160,15 @@ impl Settings {
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime, runtimes)?;
         }
+        has_architecture(operation, self.architectures.as_deref())?;
         self.check_environment()?;
         refuse(operation, &self.rest)
     }
 
     /// Checks what depends on what a function has, for one that is new.
     pub(super) fn check_new(&self) -> Result<(), Fault> {
+        let apply = self.snap_start.as_ref().and_then(|snap| snap.apply_on.as_deref());
+        check_snap(apply == Some("PublishedVersions"), self.runtime.as_deref().unwrap_or_default())?;
         self.logging_config.iter().try_for_each(|logging| logging.change(&Logging::default()).map(drop))
     }
 
@@ -188,8 +223,17 @@ impl Settings {
         if let Some(config) = self.dead_letter_config {
             spec.dead_letter = config.target_arn.filter(|target| !target.is_empty());
         }
-        set(&mut spec.environment, self.environment.map(|given| given.variables.unwrap_or_default()));
-        Ok(())
+        if let Some(given) = self.environment {
+            about.environment = given.variables.is_some();
+            spec.environment = given.variables.unwrap_or_default();
+        }
+        if let Some(mode) = self.tracing_config.and_then(|tracing| tracing.mode) {
+            spec.tracing = mode == "Active";
+        }
+        if let Some(apply) = self.snap_start.and_then(|snap| snap.apply_on) {
+            about.snap_start = apply == "PublishedVersions";
+        }
+        check_snap(about.snap_start, &spec.runtime)
     }
 }
 
@@ -201,7 +245,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
 
 fn check_runtime(runtime: &str, runtimes: &Runtimes) -> Result<(), Fault> {
     let Err(missing) = runtimes.choose(runtime) else { return Ok(()) };
-    Err(invalid(if KNOWN.iter().any(|family| runtime.starts_with(family)) {
+    Err(invalid(if is_known_runtime(runtime) {
         missing.to_string()
     } else {
         format!(
@@ -210,6 +254,50 @@ fn check_runtime(runtime: &str, runtimes: &Runtimes) -> Result<(), Fault> {
             missing.available
         )
     }))
+}
+
+/// Refuses snapshots for a runtime that AWS makes none of.
+fn check_snap(wanted: bool, runtime: &str) -> Result<(), Fault> {
+    match wanted && !snaps(runtime) {
+        true => Err(invalid(format!("{runtime} is not supported for SnapStart enabled functions."))),
+        false => Ok(()),
+    }
+}
+
+/// Whether AWS starts functions of this runtime from snapshots.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes>
+fn snaps(runtime: &str) -> bool {
+    let number = |family: &str| runtime.strip_prefix(family).and_then(|rest| rest.parse::<u32>().ok());
+    number("java").is_some_and(|version| version >= 11)
+        || number("python3.").is_some_and(|version| version >= 12)
+        || number("dotnet").is_some_and(|version| version >= 8)
+}
+
+/// Checks the parameter `Architectures` in itself.
+pub(super) fn check_architectures(checks: &mut Checks, architectures: Option<&[String]>) {
+    let Some(given) = architectures else { return };
+    let shown = format!("[{}]", given.join(", "));
+    let known = |one: &String| ["x86_64", "arm64"].contains(&one.as_str());
+    checks.holds(
+        "architectures",
+        &shown,
+        !given.is_empty(),
+        "Member must have length greater than or equal to 1",
+    );
+    checks.holds("architectures", &shown, given.len() < 2, "Member must have length less than or equal to 1");
+    checks.holds(
+        "architectures",
+        &shown,
+        given.iter().all(known),
+        "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]",
+    );
+}
+
+/// Refuses another architecture than this machine's.
+pub(super) fn has_architecture(operation: &str, architectures: Option<&[String]>) -> Result<(), Fault> {
+    let rest = architectures.map(|given| ("Architectures".to_owned(), serde_json::json!(given)));
+    refuse(operation, &rest.into_iter().collect())
 }
 
 fn is_role(role: &str) -> bool {
@@ -302,7 +390,7 @@ mod tests {
                 "ValidationException",
                 "'loggingConfig.logFormat'",
             ),
-            (json!({"Layers": ["x"]}), "InvalidParameterValueException", "Layers"),
+            (json!({"Layers": ["x"]}), "ValidationException", "'layers'"),
         ] {
             let fault = check(settings.clone()).unwrap_err();
             assert_eq!(fault.code, code, "{settings}");

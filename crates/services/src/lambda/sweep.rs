@@ -1,8 +1,9 @@
 //! Puts the unpacked packages in order when the program starts: what no function has goes, what one lacks comes.
 
 use super::Lambda;
-use super::function::{ABOUT, Function};
-use model::CodeId;
+use super::error::Error;
+use super::function::{ABOUT, Function, Layer, VERSIONS};
+use model::{CodeId, FunctionArn};
 use std::collections::HashSet;
 use store::kv::{From, SPECS};
 
@@ -17,15 +18,25 @@ impl Lambda {
     /// Faults of the store. A package that cannot be unpacked again is only logged: it concerns one function.
     pub async fn sweep(&self) -> store::Result<()> {
         let mut kept: HashSet<CodeId> = HashSet::new();
-        let mut last: Option<Vec<u8>> = None;
-        loop {
-            let batch = self.functions_after(last.as_deref())?;
-            let Some((key, _)) = batch.last() else { break };
-            last = Some(key.clone());
-            for (_, function) in batch {
-                let code = &function.spec.code;
-                if kept.insert(code.clone()) && !self.store.packages().contains(code) {
-                    self.unpack_again(&function).await?;
+        for table in [ABOUT, VERSIONS] {
+            let mut last: Vec<u8> = Vec::new();
+            loop {
+                let batch = self.store.read(|view| view.scan(&table, b"", From::After(&last), BATCH))?;
+                let Some((key, _)) = batch.last() else { break };
+                last.clone_from(key);
+                for (key, about) in batch {
+                    let Some(spec) = self.store.read(|view| view.get(&SPECS, spec_key(&key)))? else {
+                        continue;
+                    };
+                    if let Some(layers) = &spec.layers
+                        && kept.insert(layers.clone())
+                        && !self.store.packages().contains(layers)
+                    {
+                        self.lay_again(&spec.arn, &about.layers).await?;
+                    }
+                    if kept.insert(spec.code.clone()) && !self.store.packages().contains(&spec.code) {
+                        self.unpack_again(&Function { spec, about }).await?;
+                    }
                 }
             }
         }
@@ -37,17 +48,15 @@ impl Lambda {
         Ok(())
     }
 
-    fn functions_after(&self, key: Option<&[u8]>) -> store::Result<Vec<(Vec<u8>, Function)>> {
-        self.store.read(|view| {
-            let from = key.map_or(From::At(b""), From::After);
-            let mut functions = Vec::new();
-            for (key, about) in view.scan(&ABOUT, b"", from, BATCH)? {
-                if let Some(spec) = view.get(&SPECS, &key)? {
-                    functions.push((key, Function { spec, about }));
-                }
+    async fn lay_again(&self, arn: &FunctionArn, layers: &[Layer]) -> store::Result<()> {
+        match self.unpack_layers(layers).await {
+            Ok(_) => Ok(()),
+            Err(Error::Store(error)) => Err(error),
+            Err(Error::Fault(fault)) => {
+                tracing::error!(%arn, %fault, "cannot unpack a function's layers");
+                Ok(())
             }
-            Ok(functions)
-        })
+        }
     }
 
     async fn unpack_again(&self, function: &Function) -> store::Result<()> {
@@ -57,6 +66,18 @@ impl Lambda {
             tracing::error!(%arn, error = &error as &dyn std::error::Error, "cannot unpack a function's code");
         }
         Ok(())
+    }
+}
+
+/// The key of what runs, for the key of a function or a version: numbers are written without the zeros.
+fn spec_key(key: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(key);
+    match FunctionArn::parse(&text) {
+        Some(arn) if arn.qualifier().is_some() => {
+            let number = arn.qualifier().unwrap_or_default().trim_start_matches('0');
+            arn.qualified(number).as_str().as_bytes().to_vec()
+        }
+        _ => key.to_vec(),
     }
 }
 

@@ -36,12 +36,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     checks.finish()?;
     let added = input.tags.unwrap_or_default();
     if added.is_empty() {
-        return Err(invalid(
-            "An error occurred and the request cannot be processed: Tags must not be empty.",
-        )
-        .into());
+        return Err(invalid("An error occurred and the request cannot be processed.").into());
     }
-    let named = tagged(&input.resource)?;
+    let named = tagged(&call, &input.resource)?;
     let network = network::policy(&added, lambda.most)?;
     let start = Start::of(&added)?;
     lambda
@@ -58,12 +55,18 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
 }
 
 /// The function that an ARN for tags names.
-pub(super) fn tagged(resource: &str) -> Result<Named, Error> {
+pub(super) fn tagged(call: &Call, resource: &str) -> Result<Named, Error> {
     let mut checks = Checks::default();
     let pattern = r"arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|...)";
     checks.pattern("resource", resource, pattern, resource.starts_with("arn:"));
     checks.finish()?;
-    Ok(Named::whole(resource)?)
+    let named = Named::parse(call, resource, None)?;
+    if named.qualifier.is_some() {
+        let message =
+            "Tags on function aliases and versions are not supported. Please specify a function ARN.";
+        return Err(invalid(message).into());
+    }
+    Ok(named)
 }
 
 /// Checks a function's tags: how many, and of which form.

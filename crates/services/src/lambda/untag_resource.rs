@@ -19,7 +19,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     let mut checks = Checks::default();
     checks.required("tagKeys", keys.first());
     checks.finish()?;
-    let named = tagged(call.label("Resource"))?;
+    let named = tagged(&call, call.label("Resource"))?;
     lambda
         .store
         .write(move |tx| {

@@ -7,7 +7,9 @@ use super::code::Code;
 use super::error::Error;
 use super::function::{Function, Phase};
 use super::name::Named;
-use super::refusal::{Rest, refuse};
+use super::publish_version::publish;
+use super::settings::{check_architectures, has_architecture};
+use super::validate::Checks;
 use serde::Deserialize;
 use serde_json::Value;
 use wire::rest_json::Call;
@@ -19,21 +21,31 @@ struct Input {
     revision_id: Option<String>,
     #[serde(default)]
     dry_run: bool,
-    architectures: Option<Value>,
+    #[serde(default)]
+    publish: bool,
+    architectures: Option<Vec<String>>,
     #[serde(flatten)]
     code: Code,
 }
 
 /// Replaces the code of a function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
-    let Input { function_name, revision_id, dry_run, architectures, code } = call.input()?;
-    let named = Named::whole(&function_name)?;
-    let rest: Rest = architectures.map(|value| ("Architectures".to_owned(), value)).into_iter().collect();
-    refuse(call.operation, &rest)?;
+    let Input { function_name, revision_id, dry_run, publish: publish_too, architectures, code } =
+        call.input()?;
+    let named = Named::latest(&call, &function_name)?;
+    let mut checks = Checks::default();
+    check_architectures(&mut checks, architectures.as_deref());
+    checks.finish()?;
+    has_architecture(call.operation, architectures.as_deref())?;
+    let _change = lambda.busy.begin(&named.arn)?;
     // A look before the work; the transaction decides.
     let present = lambda.store.read(|view| Function::load(view, &named))?;
     present.expect_revision(revision_id.as_deref())?;
     let staged = lambda.stage(call.operation, code).await?;
+    if let Err(error) = lambda.check_size(&staged.id, present.spec.layers.as_ref()).await {
+        lambda.discard(staged);
+        return Err(error);
+    }
     if dry_run {
         let mut function = present;
         function.spec.code = staged.id.clone();
@@ -42,7 +54,6 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         return Ok(function.configuration(named.arn.as_str(), Phase::Ready, &lambda.runtimes));
     }
     let new_zip = staged.zip.id;
-    let runtimes = lambda.runtimes.clone();
     let updated = lambda
         .store
         .write(move |tx| {
@@ -55,13 +66,14 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             function.about.zip_len = staged.zip.len;
             function.touch(tx.now());
             function.save(tx)?;
-            Ok::<_, Error>((function.configuration(named.arn.as_str(), Phase::Updating, &runtimes), old_zip))
+            let changed = if publish_too { publish(tx, function, None)? } else { function };
+            Ok::<_, Error>((changed, old_zip))
         })
         .await;
     // Whichever of the two nothing links now goes.
     let unused = updated.as_ref().map_or(new_zip, |(_, old_zip)| *old_zip);
     lambda.remove_zip(unused);
-    updated.map(|(shown, _)| shown)
+    updated.map(|(function, _)| lambda.changed(&function))
 }
 
 #[cfg(test)]
@@ -74,7 +86,8 @@ mod tests {
     #[tokio::test]
     async fn code_is_replaced_and_the_old_zip_goes() {
         let bench = Bench::new();
-        let created = bench.created().await;
+        bench.created().await;
+        let created = bench.get("/2015-03-31/functions/f/configuration").await.body;
         let got =
             bench.send("PUT", PATH, json!({"ZipFile": OTHER_ZIP, "RevisionId": created["RevisionId"]})).await;
         assert_eq!((got.status, &got.body["LastUpdateStatus"]), (200, &json!("InProgress")));
@@ -91,7 +104,8 @@ mod tests {
     #[tokio::test]
     async fn a_dry_run_and_a_refusal_change_nothing() {
         let bench = Bench::new();
-        let created = bench.created().await;
+        bench.created().await;
+        let created = bench.get("/2015-03-31/functions/f/configuration").await.body;
         let dry = bench.send("PUT", PATH, json!({"ZipFile": OTHER_ZIP, "DryRun": true})).await;
         assert_eq!(dry.status, 200);
         assert_ne!(dry.body["CodeSha256"], created["CodeSha256"]);
@@ -99,8 +113,7 @@ mod tests {
         for (input, status, code, part) in [
             (json!({"ZipFile": base64(b"no zip")}), 400, invalid, "Could not unzip"),
             (json!({}), 400, invalid, "source"),
-            (json!({"ZipFile": ZIP, "Publish": true}), 400, invalid, "Publish"),
-            (json!({"ZipFile": ZIP, "Architectures": ["sparc"]}), 400, invalid, "Architectures"),
+            (json!({"ZipFile": ZIP, "Architectures": ["z80"]}), 400, "ValidationException", "architectures"),
             (json!({"ZipFile": ZIP, "RevisionId": "old"}), 412, "PreconditionFailedException", "Revision Id"),
         ] {
             bench.send("PUT", PATH, input).await.refused(status, code, part);

@@ -15,8 +15,8 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let written = lambda.store.write(move |tx| {
         let mut rules = load(tx, &named)?;
         input.apply(tx, &named, &mut rules)?;
-        tx.put(&EVENT_RULES, key(&named), &rules)?;
-        Ok::<_, Error>(shown(key(&named), &rules))
+        tx.put(&EVENT_RULES, key(&named).as_str(), &rules)?;
+        Ok::<_, Error>(shown(key(&named).as_str(), &rules))
     });
     written.await
 }

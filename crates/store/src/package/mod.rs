@@ -5,6 +5,7 @@
 //! [`Packages::remove`].
 
 mod error;
+mod merge;
 mod path;
 mod unpack;
 
@@ -89,6 +90,27 @@ impl Packages {
         unpacked
     }
 
+    /// Lays `layers`, which are unpacked, over each other as the package `code`; one that is there already stays as it
+    /// is. It blocks: see [`Store::merge`].
+    ///
+    /// # Errors
+    /// Faults of the disk. They leave nothing behind.
+    pub fn merge(&self, code: &CodeId, layers: &[CodeId]) -> Result<()> {
+        let mut number = self.lock();
+        if self.contains(code) {
+            return Ok(());
+        }
+        *number += 1;
+        let temporary = self.temporary.join(number.to_string());
+        let layers: Vec<PathBuf> = layers.iter().map(|layer| self.dir(layer)).collect();
+        let merged = merge::merge(&layers, &temporary).and_then(|()| self.keep(&temporary, &self.dir(code)));
+        if merged.is_err() {
+            // What cannot be removed now goes when the store opens again.
+            let _ = remove_tree(&temporary);
+        }
+        merged
+    }
+
     /// Removes the package `code`. A process that runs from it would lose its files: call this only when none
     /// can.
     ///
@@ -130,6 +152,34 @@ impl Store {
         let unpacked = tokio::task::spawn_blocking(move || store.packages().unpack(&code, zip)).await;
         // A panic was reported when it happened; a cancelled task means that the program ends.
         unpacked.unwrap_or(Err(PackageError::Store(Error::Closed)))
+    }
+}
+
+impl Store {
+    /// As [`Packages::merge`], on a thread that may block.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn merge(&self, code: &CodeId, layers: Vec<CodeId>) -> Result<()> {
+        let (store, code) = (self.clone(), code.clone());
+        let merged = tokio::task::spawn_blocking(move || store.packages().merge(&code, &layers)).await;
+        merged.unwrap_or(Err(Error::Closed))
+    }
+
+    /// The bytes of all files of these packages together.
+    ///
+    /// # Errors
+    /// Faults of the disk.
+    pub async fn unpacked_size<const N: usize>(&self, packages: [CodeId; N]) -> Result<u64> {
+        let store = self.clone();
+        let measured = tokio::task::spawn_blocking(move || {
+            packages.iter().try_fold(0, |sum, code| {
+                let dir = store.packages().dir(code);
+                let size = merge::size(&dir).map_err(|error| Error::file("measure", &dir, error))?;
+                Ok(sum + size)
+            })
+        });
+        measured.await.unwrap_or(Err(Error::Closed))
     }
 }
 

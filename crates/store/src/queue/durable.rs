@@ -287,8 +287,13 @@ impl Tx<'_> {
     pub fn forget_events_of(&self, function: &FunctionArn) -> Result<usize> {
         Ok(self
             .connection()
-            .prepare_cached("DELETE FROM event WHERE function = ?1")?
-            .execute(params![function.as_str()])?)
+            .prepare_cached("DELETE FROM event WHERE function = ?1 OR (function > ?2 AND function < ?3)")?
+            .execute(params![
+                function.as_str(),
+                // Its versions and aliases: what begins with its ARN and a colon.
+                format!("{function}:"),
+                format!("{function};")
+            ])?)
     }
 }
 

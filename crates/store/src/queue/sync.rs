@@ -1,6 +1,6 @@
 //! The synchronous lane: events that somebody waits for, in memory.
 
-use model::{Event, Metering, Outcome, RequestId, limits};
+use model::{Event, Metering, Outcome, Part, RequestId, limits};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -77,6 +77,8 @@ pub struct Waiting {
     pub event: Event,
     /// When it was put into the lane.
     pub since: Instant,
+    /// Takes the answer as the function writes it, for a caller that reads along.
+    pub stream: Option<mpsc::Sender<Part>>,
     reply: oneshot::Sender<Result<Answer, Throttled>>,
     _room: Room,
     place: Option<Place>,
@@ -173,12 +175,40 @@ impl SyncLane {
     /// # Errors
     /// [`LaneFull`] when too many wait already, or when nobody takes events any more.
     pub fn submit(&self, event: Event) -> std::result::Result<Ticket, LaneFull> {
+        self.submit_with(event, None)
+    }
+
+    /// Puts `event` into the lane; its answer can be read while the function writes it. When the parts end, the ticket
+    /// has what is left: the whole answer of a function that does not stream, or how it ended.
+    ///
+    /// # Errors
+    /// As [`SyncLane::submit`].
+    pub fn submit_streamed(
+        &self,
+        event: Event,
+    ) -> std::result::Result<(Ticket, mpsc::Receiver<Part>), LaneFull> {
+        let (stream, parts) = mpsc::channel(limits::STREAM_PIECES);
+        Ok((self.submit_with(event, Some(stream))?, parts))
+    }
+
+    fn submit_with(
+        &self,
+        event: Event,
+        stream: Option<mpsc::Sender<Part>>,
+    ) -> std::result::Result<Ticket, LaneFull> {
         let (reply, answer) = oneshot::channel();
         let id = event.id;
         let room = Room::take(&self.taken, event.payload.len()).ok_or(LaneFull)?;
         let place = Place::take(&self.places).ok_or(LaneFull)?;
         self.sender
-            .try_send(Waiting { event, since: Instant::now(), reply, _room: room, place: Some(place) })
+            .try_send(Waiting {
+                event,
+                since: Instant::now(),
+                stream,
+                reply,
+                _room: room,
+                place: Some(place),
+            })
             .map_err(|_| LaneFull)?;
         Ok(Ticket { id, answer })
     }

@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use model::{RequestId, limits};
+use model::{RequestId, Scope, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -163,6 +163,11 @@ impl Call {
                 Ok(xml::answer(self.operation, self.xmlns, self.id, &output, self.flat).into())
             }
         }
+    }
+
+    /// The account and the region that the request is about.
+    pub fn scope(&self) -> Scope {
+        crate::request::scope(&self.caller, self.credential.as_ref())
     }
 
     /// The value of the header called `name`, if it is plain text.

@@ -2,8 +2,9 @@
 
 use super::super::frames::{Breach, Frame};
 use super::reply::{Event, Refusal};
+use model::limits::STREAM_PIECES;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// How far the runtime is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ enum Stage {
 pub(super) enum Said {
     /// The runtime asks for its event.
     Ready,
+    /// A part of an answer that it streams, and the room that it takes.
+    Part(Frame, OwnedSemaphorePermit),
     /// Its answer or its error.
     Last(Result<Frame, Breach>),
     /// It asks for another event.
@@ -51,6 +54,8 @@ pub(super) enum Platform {
 pub(super) struct Desk {
     state: Mutex<State>,
     says: mpsc::Sender<Said>,
+    /// Room for parts of an answer, beside which there is always some for the last word.
+    room: Arc<Semaphore>,
     platform: watch::Receiver<Platform>,
 }
 
@@ -68,7 +73,8 @@ struct State {
 impl Desk {
     pub(super) fn new(says: mpsc::Sender<Said>, platform: watch::Receiver<Platform>) -> Desk {
         let state = State { stage: Stage::Started, given: 0, request_id: String::new(), has_asked: false };
-        Desk { state: Mutex::new(state), says, platform }
+        let room = Arc::new(Semaphore::new(STREAM_PIECES));
+        Desk { state: Mutex::new(state), says, room, platform }
     }
 
     /// The event `request_id` is handed over; says which number it has.
@@ -171,6 +177,14 @@ pub(super) struct Claim<'a> {
 }
 
 impl Claim<'_> {
+    /// Says a part of it, when there is room for that. A run that has ended does not listen.
+    pub(super) async fn part(&self, part: Frame) {
+        // The semaphore is never closed.
+        if let Ok(room) = Arc::clone(&self.desk.room).acquire_owned().await {
+            self.desk.say(Said::Part(part, room));
+        }
+    }
+
     /// Says it.
     pub(super) fn say(mut self, last: Result<Frame, Breach>) {
         self.becomes = self.after;

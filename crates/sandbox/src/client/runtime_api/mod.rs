@@ -13,6 +13,7 @@ mod serve;
 use super::frames::{Breach, Frame, Invocation};
 use bytes::Bytes;
 use desk::{Desk, Platform, Said};
+use model::limits::STREAM_PIECES;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -22,8 +23,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How many things a runtime may say that nobody has heard yet; it says three at the most for one event.
-const UNHEARD: usize = 4;
+/// How many things a runtime may say that nobody has heard yet; it says three at the most for one event,
+/// beside the parts of its answer.
+const UNHEARD: usize = 4 + STREAM_PIECES;
 
 /// The Runtime API of one process. Dropping it ends every connection.
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl RuntimeApi {
         loop {
             match ready!(self.said.poll_recv(cx)) {
                 Some(Said::Ready) => return Poll::Ready(Ok(Frame::Ready)),
+                Some(Said::Part(part, _room)) => return Poll::Ready(Ok(part)),
                 Some(Said::Last(Ok(error @ Frame::InitError(_)))) => return Poll::Ready(Ok(error)),
                 Some(Said::Last(last)) => self.last = Some(last),
                 Some(Said::Done) => match self.last.take() {
@@ -89,8 +92,11 @@ impl RuntimeApi {
             let _ = timeout(patience, self.server.join_next()).await;
         }
         while let Ok(said) = self.said.try_recv() {
-            if let Said::Last(last) = said {
-                self.last = Some(last);
+            match said {
+                // What is behind it is heard the next time.
+                Said::Part(part, _room) => return Some(Ok(part)),
+                Said::Last(last) => self.last = Some(last),
+                Said::Ready | Said::Done => {}
             }
         }
         self.last.take()

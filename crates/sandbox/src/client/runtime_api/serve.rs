@@ -5,6 +5,7 @@ use super::body::{self, Missing};
 use super::desk::{Claim, Desk};
 use super::reply::{self, Refusal, Reply};
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
@@ -12,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use model::limits::{MB, SYNC_RESPONSE};
+use model::limits::{MB, STREAM_PIECE, SYNC_RESPONSE};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,7 +138,7 @@ fn not_yet(api: &str, path: &str) -> Refusal {
     Refusal::new(501, "NotImplemented", format!("Mayfly has no {api} API yet: {path}"))
 }
 
-/// Takes the answer. A streamed one is gathered and then counts as a whole.
+/// Takes the answer: whole, or piece by piece as it is written.
 async fn response(desk: &Desk, id: &str, headers: &HeaderMap, body: &mut Incoming) -> Result<Reply, Refusal> {
     let claim = desk.answer(id)?;
     let mode = headers.get("lambda-runtime-function-response-mode");
@@ -146,6 +147,9 @@ async fn response(desk: &Desk, id: &str, headers: &HeaderMap, body: &mut Incomin
         let document = model::FunctionError::of(kind, "Invalid function response mode".to_owned()).document();
         claim.say(Ok(Frame::Error(document)));
         return Err(Refusal::new(400, "InvalidFunctionResponseMode", "Invalid function response mode"));
+    }
+    if mode.is_some_and(|mode| !mode.is_empty()) {
+        return stream(claim, headers, body).await;
     }
     match body::read(body, SYNC_RESPONSE).await {
         Ok((answer, trailers)) => {
@@ -159,6 +163,36 @@ async fn response(desk: &Desk, id: &str, headers: &HeaderMap, body: &mut Incomin
         }
         Err(Missing::Truncated) => Err(truncated()),
     }
+}
+
+/// Takes an answer piece by piece. The runtime waits while its caller reads slowly.
+async fn stream(claim: Claim<'_>, headers: &HeaderMap, body: &mut Incoming) -> Result<Reply, Refusal> {
+    let content_type = headers.get(hyper::header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+    claim.part(Frame::Head(Bytes::copy_from_slice(content_type))).await;
+    let mut last = Frame::Result(Bytes::new());
+    while let Some(frame) = body.frame().await {
+        match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(mut data)) => {
+                while !data.is_empty() {
+                    let piece = data.split_to(data.len().min(STREAM_PIECE));
+                    claim.part(Frame::Data(piece)).await;
+                }
+            }
+            Ok(Err(frame)) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                last = body::broke_off(&trailers).map_or(last, Frame::Error);
+            }
+            Err(_) => {
+                // What has been handed on cannot be taken back, so there is no second try.
+                let error =
+                    model::FunctionError::of("Runtime.TruncatedResponse", "The response broke off".into());
+                claim.say(Ok(Frame::Error(error.document())));
+                return Err(truncated());
+            }
+        }
+    }
+    claim.say(Ok(last));
+    Ok(reply::accepted())
 }
 
 /// Takes an error document.

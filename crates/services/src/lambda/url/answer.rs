@@ -47,13 +47,38 @@ pub(super) fn response(payload: &Bytes) -> Result<Response, String> {
         Some(other) => Bytes::from(other.to_string()),
     };
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(answer.status_code)
+    set_head(
+        &mut response,
+        Head { status_code: answer.status_code, headers: answer.headers, cookies: answer.cookies },
+    )?;
+    Ok(response)
+}
+
+/// Status and headers as a function gives them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Head {
+    #[serde(default = "ok")]
+    status_code: u16,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    cookies: Option<Vec<String>>,
+}
+
+fn ok() -> u16 {
+    200
+}
+
+/// Gives `response` its status and headers, or says what is wrong with them.
+pub(super) fn set_head(response: &mut Response, head: Head) -> Result<(), String> {
+    *response.status_mut() = StatusCode::from_u16(head.status_code)
         .ok()
         .filter(|status| status.as_u16() >= 200)
-        .ok_or_else(|| format!("statusCode {} is none", answer.status_code))?;
+        .ok_or_else(|| format!("statusCode {} is none", head.status_code))?;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in answer.headers.unwrap_or_default() {
+    for (name, value) in head.headers.unwrap_or_default() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("header name {name:?}"))?;
         let text = match value {
             Value::String(text) => text,
@@ -64,10 +89,10 @@ pub(super) fn response(payload: &Bytes) -> Result<Response, String> {
             headers.insert(name.clone(), header_value(&text).ok_or_else(|| format!("header {name}"))?);
         }
     }
-    for cookie in answer.cookies.unwrap_or_default() {
+    for cookie in head.cookies.unwrap_or_default() {
         headers.append(SET_COOKIE, header_value(&cookie).ok_or("a cookie with a control character")?);
     }
-    Ok(response)
+    Ok(())
 }
 
 fn header_value(text: &str) -> Option<HeaderValue> {

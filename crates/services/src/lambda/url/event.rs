@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
 use http::request::Parts;
-use model::{ACCOUNT, RequestId, Timestamp};
+use model::{RequestId, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use time::format_description::BorrowedFormatItem;
@@ -18,7 +18,8 @@ const CLF_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 
 /// The event for a request with `head` and `body` to the URL `url_id`. The first `base` bytes of the path belong
-/// to the platform; the function does not see them.
+/// to the platform; the function does not see them. `caller` is the access key and the account of whoever signed, where
+/// that is asked for.
 pub(super) fn event(
     head: &Parts,
     body: &Bytes,
@@ -26,6 +27,7 @@ pub(super) fn event(
     base: usize,
     id: RequestId,
     now: Timestamp,
+    caller: Option<&(String, String)>,
 ) -> Bytes {
     let headers = joined_headers(head);
     let path = match head.uri.path().get(base..) {
@@ -74,8 +76,18 @@ pub(super) fn event(
     if !query.is_empty() {
         event["queryStringParameters"] = joined_query(query);
     }
-    if head.headers.contains_key(http::header::AUTHORIZATION) {
-        event["requestContext"]["accountId"] = json!(ACCOUNT);
+    if let Some((access_key, account)) = caller {
+        event["requestContext"]["accountId"] = json!(account);
+        event["requestContext"]["authentication"] = Value::Null;
+        event["requestContext"]["authorizer"] = json!({"iam": {
+            "accessKey": access_key,
+            "accountId": account,
+            "callerId": account,
+            "cognitoIdentity": null,
+            "principalOrgId": null,
+            "userArn": format!("arn:aws:iam::{account}:root"),
+            "userId": account,
+        }});
     }
     if !body.is_empty() {
         let (text, encoded) = encode_body(head, body);
@@ -148,7 +160,8 @@ mod tests {
         let head = request.body(()).unwrap().into_parts().0;
         let id = RequestId::new(Timestamp(0));
         let body = Bytes::from(body);
-        serde_json::from_slice(&event(&head, &body, "abc", base, id, Timestamp(1_769_860_800_007))).unwrap()
+        serde_json::from_slice(&event(&head, &body, "abc", base, id, Timestamp(1_769_860_800_007), None))
+            .unwrap()
     }
 
     #[test]

@@ -4,15 +4,19 @@
 //! `http://ID.lambda-url.REGION.localhost:PORT/...`.
 
 mod answer;
+mod cors;
 mod event;
 pub(super) mod record;
+mod streamed;
+
+pub(super) use cors::Cors;
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
-use model::{Event, FunctionArn, Outcome, Source, limits};
-use record::{AuthType, URLS};
+use model::{Event, Outcome, Source, limits};
+use record::{AuthType, InvokeMode, URLS};
 use store::Store;
-use store::queue::Unanswered;
+use store::queue::{Ticket, Unanswered};
 use wire::body::ReadError;
 use wire::{Body, Request, Response};
 
@@ -55,32 +59,59 @@ impl FunctionUrls {
         if upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket")) {
             return Err(NO_UPGRADE);
         }
+        if let Some(response) =
+            config.cors.as_ref().and_then(|cors| cors.preflight(&request.head.method, &request.head.headers))
+        {
+            return Ok(response);
+        }
+        let caller = request.credential.as_ref().filter(|_| config.auth_type == AuthType::Iam);
+        let caller = caller.map(|credential| (credential.access_key.clone(), request.scope().account));
         let body = request.body.read(limits::SYNC_PAYLOAD).await.map_err(|error| match error {
             ReadError::TooLong(_) => TOO_LARGE,
             ReadError::Broken(_) => BROKEN_BODY,
         })?;
         let now = self.store.now();
-        let payload = event::event(&request.head, &body, id, base, request.id, now);
+        let payload = event::event(&request.head, &body, id, base, request.id, now, caller.as_ref());
         // Base64 and the rest of the event may make a large body too large.
         if payload.len() > limits::SYNC_PAYLOAD {
             return Err(TOO_LARGE);
         }
-        let event = Event {
-            id: request.id,
-            ..Event::new(FunctionArn::of(&config.function), Source::Url, now, payload)
-        };
-        let ticket = self.store.sync_lane().submit(event).map_err(|_| TOO_MANY)?;
-        let answer = ticket.answer().await.map_err(|why| match why {
-            Unanswered::Throttled(_) => TOO_MANY,
-            Unanswered::Broken => INTERNAL,
-        })?;
-        match answer.outcome {
-            Outcome::Failed(_) => Err(BAD_GATEWAY),
-            Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {
-                tracing::info!(id = %request.id, function = config.function, reason, "a function's answer is no HTTP response");
-                BAD_GATEWAY
-            }),
+        let event = Event { id: request.id, ..Event::new(config.arn(), Source::Url, now, payload) };
+        let mut answered = match config.mode {
+            InvokeMode::Buffered => {
+                let ticket = self.store.sync_lane().submit(event).map_err(|_| TOO_MANY)?;
+                whole(ticket, &config.function).await
+            }
+            InvokeMode::Stream => {
+                let (ticket, parts) = self.store.sync_lane().submit_streamed(event).map_err(|_| TOO_MANY)?;
+                streamed::response(ticket, parts, &config.function).await
+            }
+        }?;
+        if let Some(cors) = &config.cors {
+            cors.add(&request.head.headers, answered.headers_mut());
         }
+        Ok(answered)
+    }
+}
+
+/// What is answered when the function has not run.
+fn unanswered(why: Unanswered) -> Refusal {
+    match why {
+        Unanswered::Throttled(_) => TOO_MANY,
+        Unanswered::Broken => INTERNAL,
+    }
+}
+
+/// The response when the function has ended.
+async fn whole(ticket: Ticket, function: &str) -> Result<Response, Refusal> {
+    let id = ticket.id;
+    let answer = ticket.answer().await.map_err(unanswered)?;
+    match answer.outcome {
+        Outcome::Failed(_) => Err(BAD_GATEWAY),
+        Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {
+            tracing::info!(%id, function, reason, "a function's answer is no HTTP response");
+            BAD_GATEWAY
+        }),
     }
 }
 

@@ -1,0 +1,92 @@
+//! The part of the IAM API that tools need to deploy functions: roles and policies are kept, checked and answered. Nobody
+//! is refused anything by them yet.
+//!
+//! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
+
+mod check;
+mod operations;
+mod policies;
+mod policy_versions;
+mod record;
+mod role_policies;
+mod roles;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use store::Store;
+use wire::rpc::{Call, dispatch};
+use wire::{Fault, Request, Response, Service};
+
+pub use operations::API;
+
+/// The IAM API on a store.
+#[derive(Clone)]
+pub struct Iam {
+    store: Store,
+}
+
+impl Iam {
+    /// The IAM API on `store`.
+    pub fn new(store: Store) -> Self {
+        Iam { store }
+    }
+}
+
+#[async_trait]
+impl Service for Iam {
+    async fn call(&self, request: Request) -> Response {
+        dispatch(&API, Arc::new(self.clone()), request).await
+    }
+}
+
+/// Why an operation did not do what it was asked.
+#[derive(Debug)]
+enum Error {
+    /// The caller's fault.
+    Fault(Fault),
+    /// Ours.
+    Store(store::Error),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Fault(fault)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Error::Store(error)
+    }
+}
+
+/// The fault that is answered. Our own errors are logged here, once.
+fn settle<T>(call: &Call, result: Result<T, Error>) -> Result<T, Fault> {
+    result.map_err(|error| match error {
+        Error::Fault(fault) => fault,
+        Error::Store(cause) => {
+            let error = &cause as &dyn std::error::Error;
+            tracing::error!(id = %call.id, operation = call.operation, error, "cannot serve a request");
+            Fault::internal("ServiceFailure", call.id)
+        }
+    })
+}
+
+fn no_such(message: impl Into<String>) -> Fault {
+    Fault::new("NoSuchEntity", 404, message)
+}
+
+fn exists(message: impl Into<String>) -> Fault {
+    Fault::new("EntityAlreadyExists", 409, message)
+}
+
+fn in_use(message: impl Into<String>) -> Fault {
+    Fault::new("DeleteConflict", 409, message)
+}
+
+fn too_many(message: impl Into<String>) -> Fault {
+    Fault::new("LimitExceeded", 409, message)
+}

@@ -1,0 +1,56 @@
+//! `PutFunctionRecursionConfig` and `GetFunctionRecursionConfig`: what is to happen when a function calls itself without
+//! end. It is kept and shown; nothing looks for such loops yet.
+//!
+//! Sources: <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionRecursionConfig.html>
+
+use super::Lambda;
+use super::error::Error;
+use super::function::Function;
+use super::name::Named;
+use super::refusal::{Rest, refuse};
+use super::validate::Checks;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wire::rest_json::Call;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Input {
+    function_name: String,
+    recursive_loop: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+/// Keeps the setting.
+pub(super) async fn put(lambda: &Lambda, call: Call) -> Result<Value, Error> {
+    let input: Input = call.input()?;
+    refuse(call.operation, &input.rest)?;
+    let mut checks = Checks::default();
+    if let Some(said) = checks.required("recursiveLoop", input.recursive_loop.as_deref()) {
+        checks.one_of("recursiveLoop", said, &["Allow", "Terminate"]);
+    }
+    checks.finish()?;
+    let named = Named::whole(&call, &input.function_name)?;
+    let allow = input.recursive_loop.as_deref() == Some("Allow");
+    lambda
+        .store
+        .write(move |tx| {
+            let mut function = Function::load(tx, &named)?;
+            function.about.recursion = allow;
+            function.save(tx)?;
+            Ok::<_, Error>(shown(&function))
+        })
+        .await
+}
+
+/// Shows it.
+pub(super) async fn get(lambda: &Lambda, call: Call) -> Result<Value, Error> {
+    let named = Named::whole(&call, call.label("FunctionName"))?;
+    Ok(shown(&lambda.store.read(|view| Function::load(view, &named))?))
+}
+
+fn shown(function: &Function) -> Value {
+    json!({"RecursiveLoop": if function.about.recursion { "Allow" } else { "Terminate" }})
+}

@@ -1,0 +1,153 @@
+//! The part of the STS API that tools need: who somebody is, and credentials that pass. Nobody's signature is verified
+//! yet, so they only have to say for which account they are.
+//!
+//! Source: <https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html>
+
+use async_trait::async_trait;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use model::{Clock, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+use wire::request::{is_account, temporary_key};
+use wire::rpc::{Api, Call, Operation, dispatch, integer};
+use wire::{Caller, Fault, Request, Response, Service, rpc};
+
+/// The STS API.
+#[derive(Clone)]
+pub struct Sts {
+    clock: Arc<dyn Clock>,
+}
+
+impl Sts {
+    /// The STS API by this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Sts { clock }
+    }
+}
+
+#[async_trait]
+impl Service for Sts {
+    async fn call(&self, request: Request) -> Response {
+        dispatch(&API, Arc::new(self.clone()), request).await
+    }
+}
+
+/// The API; any other operation answers 501 with its name.
+static API: Api<Sts> = Api {
+    target: "",
+    shapes: "com.amazonaws.sts",
+    xmlns: "https://sts.amazonaws.com/doc/2011-06-15/",
+    query_code: |code| code,
+    body_limit: 1 << 20,
+    operations: &[
+        Operation::new("AssumeRole", rpc!(assume_role)),
+        Operation::missing("AssumeRoleWithSAML"),
+        Operation::missing("AssumeRoleWithWebIdentity"),
+        Operation::missing("DecodeAuthorizationMessage"),
+        Operation::missing("GetAccessKeyInfo"),
+        Operation::new("GetCallerIdentity", rpc!(get_caller_identity)),
+        Operation::missing("GetFederationToken"),
+        Operation::new("GetSessionToken", rpc!(get_session_token)),
+    ],
+};
+
+/// `GetCallerIdentity`.
+async fn get_caller_identity(_: &Sts, _: Value, call: &Call) -> Result<Value, Fault> {
+    let account = call.scope().account;
+    let (arn, user) = match &call.caller {
+        Caller::Outside => (format!("arn:aws:iam::{account}:root"), account.clone()),
+        Caller::Function(function) => (
+            format!("arn:aws:sts::{account}:assumed-role/function/{}", function.name()),
+            format!("AROAFUNCTION:{}", function.name()),
+        ),
+    };
+    Ok(json!({"UserId": user, "Account": account, "Arn": arn}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AssumeRole {
+    role_arn: Option<String>,
+    role_session_name: Option<String>,
+    #[serde(default, deserialize_with = "integer")]
+    duration_seconds: Option<i64>,
+}
+
+/// `AssumeRole`: credentials of the role's account.
+async fn assume_role(sts: &Sts, input: AssumeRole, _: &Call) -> Result<Value, Fault> {
+    let arn = required("roleArn", input.role_arn)?;
+    let session = required("roleSessionName", input.role_session_name)?;
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let (account, role) = match parts[..] {
+        ["arn", "aws", "iam", "", account, role] if is_account(account) && role.starts_with("role/") => {
+            (account, role.rsplit('/').next().unwrap_or_default())
+        }
+        _ => return Err(invalid(format!("{arn} is invalid"))),
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
+    if !(2..=64).contains(&session.len()) || !session.chars().all(fits) {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: Member \
+             must satisfy regular expression pattern: [\\w+=,.@-]*"
+        )));
+    }
+    let seconds = seconds(input.duration_seconds, 3_600, 43_200)?;
+    let id = &temporary_key(account)[4..];
+    Ok(json!({
+        "Credentials": credentials(account, sts.clock.now(), seconds),
+        "AssumedRoleUser": {
+            "AssumedRoleId": format!("AROA{id}:{session}"),
+            "Arn": format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
+        },
+        "PackedPolicySize": 6,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetSessionToken {
+    #[serde(default, deserialize_with = "integer")]
+    duration_seconds: Option<i64>,
+}
+
+/// `GetSessionToken`: credentials of the caller's own account.
+async fn get_session_token(sts: &Sts, input: GetSessionToken, call: &Call) -> Result<Value, Fault> {
+    let seconds = seconds(input.duration_seconds, 43_200, 129_600)?;
+    Ok(json!({"Credentials": credentials(&call.scope().account, sts.clock.now(), seconds)}))
+}
+
+fn required(member: &str, value: Option<String>) -> Result<String, Fault> {
+    let message = || {
+        format!(
+            "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+        )
+    };
+    value.ok_or_else(|| invalid(message()))
+}
+
+fn seconds(asked: Option<i64>, default: u64, most: u64) -> Result<u64, Fault> {
+    match asked.map_or(Ok(default), u64::try_from) {
+        Ok(seconds) if (900..=most).contains(&seconds) => Ok(seconds),
+        _ => Err(invalid(format!("DurationSeconds must be from 900 to {most}."))),
+    }
+}
+
+fn invalid(message: String) -> Fault {
+    Fault::new("ValidationError", 400, message)
+}
+
+fn credentials(account: &str, now: Timestamp, seconds: u64) -> Value {
+    let random = || BASE64_STANDARD.encode(Sha256::digest(Uuid::new_v4().as_bytes()));
+    let secret: String = random().chars().take(40).collect();
+    json!({
+        "AccessKeyId": temporary_key(account),
+        "SecretAccessKey": secret,
+        "SessionToken": random() + &random(),
+        "Expiration": now.after(Duration::from_secs(seconds)).iso_z(),
+    })
+}

@@ -1,0 +1,5 @@
+"""What the layer brings."""
+
+
+def greet(name):
+    return f"Hello, {name}, from a layer!"
