@@ -170,3 +170,20 @@ def test_a_backlog_of_one_function_does_not_hold_up_another(quick):
     quiet, runs = wait_for(order, 60, "all runs")
     # Everything of the noisy one was accepted before it, and most of that ran after it.
     assert quiet < runs - 20, (quiet, runs)
+
+
+def test_a_second_server_takes_over_when_the_first_is_gone(fresh_server):
+    first = fresh_server()
+    client = first.client("lambda")
+    make_function(client, "kept", TELLER)
+    invoke(client, "kept", {"n": 1}, "Event")
+    second = []
+    thread = threading.Thread(
+        target=lambda: second.append(fresh_server(data_dir=first.data_dir, args=["--standby"]))
+    )
+    thread.start()
+    first.kill()
+    thread.join(timeout=30)
+    assert second, "no server took over"
+    assert json.load(invoke(second[0].client("lambda"), "kept", {"n": 2})["Payload"]) == {"n": 2}
+    assert heard(second[0], "kept", 2)

@@ -63,6 +63,9 @@ pub(crate) struct Serve {
     /// /var/lib/mayfly]
     #[arg(long, value_name = "DIR", env = "MAYFLY_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Wait until no other server uses the data directory, and then take over
+    #[arg(long)]
+    pub(crate) standby: bool,
     /// TOML file with settings; docs/configuration.md lists them
     #[arg(long, value_name = "FILE", env = "MAYFLY_CONFIG")]
     pub(crate) config: Option<PathBuf>,

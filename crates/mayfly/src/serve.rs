@@ -16,6 +16,7 @@ use services::s3::S3;
 use services::sqs::{Pauses, Sqs};
 use services::sts::Sts;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
@@ -34,6 +35,9 @@ const SCRUB_RATE: u64 = 8 << 20;
 /// How often events are looked for that became too old while there was no room for them.
 const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
 
+/// How often a server that stands by looks whether the data directory is free.
+const STANDBY_LOOK: Duration = Duration::from_millis(20);
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -44,7 +48,7 @@ pub(crate) fn main(flags: &cli::Serve) -> Result<()> {
         .context("cannot start the process that creates sandboxes")?;
     init_log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(config, launcher));
+    let result = runtime.block_on(serve(config, launcher, flags.standby));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -63,9 +67,9 @@ pub(crate) fn find_interpreters(config: &Config) -> Interpreters {
     sandbox::interpreters::find(&path, interpreters, *strict_runtimes)
 }
 
-async fn serve(config: Config, launcher: Launcher) -> Result<()> {
+async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::open(&config.data_dir, clock.clone()).context("cannot open the data directory")?;
+    let Some(store) = open(&config.data_dir, &clock, standby).await? else { return Ok(()) };
     let interpreters = find_interpreters(&config);
     let sandbox = Arc::new(connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?);
     let features = sandbox.features().clone();
@@ -184,6 +188,24 @@ async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(LIFECYCLES) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.
+async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Option<Store>> {
+    let mut told = false;
+    loop {
+        match Store::open(dir, clock.clone()) {
+            Err(store::Error::Locked { .. }) if standby => {}
+            opened => return Ok(Some(opened.context("cannot open the data directory")?)),
+        }
+        if !std::mem::replace(&mut told, true) {
+            println!("waiting until {} is free", dir.display());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STANDBY_LOOK) => {}
+            signal = wait_for_signal() => return signal.map(|()| None),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Everything that rests or waits, behind one door.
 //!
-//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content, [`small`]: few
-//!   bytes beside the records; [`key`]: the installation's secret;
 //! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content,
 //!   [`small`]: few bytes beside the records; [`key`]: the installation's secret;
 //!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;

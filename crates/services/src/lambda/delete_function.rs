@@ -64,6 +64,8 @@ fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
     let function = Function::load(tx, named)?;
     let mut zips = function.remove(tx)?;
     forget_url(tx, &named.arn)?;
+    tx.delete(&RESERVED, named.arn.as_str())?;
+    event_rules::forget(tx, &named.arn)?;
     loop {
         let aliases = aliases_of(tx, &named.arn, None, BATCH, |_| true)?;
         if aliases.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::event_rules::load;
+use super::event_rules::{key, load};
 use super::name::Named;
 use store::rules::EVENT_RULES;
 use wire::rest_json::Call;
@@ -14,7 +14,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let written = lambda.store.write(move |tx| {
         load(tx, &named)?;
-        Ok::<_, Error>(tx.delete(&EVENT_RULES, named.key().as_str()).map(drop)?)
+        Ok::<_, Error>(tx.delete(&EVENT_RULES, key(&named).as_str()).map(drop)?)
     });
     written.await
 }

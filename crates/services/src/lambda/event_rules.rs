@@ -7,7 +7,7 @@ use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
 use super::validate::Checks;
-use model::{FunctionArn, Timestamp, limits};
+use model::{FunctionArn, LATEST, Timestamp, limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::kv::From;
@@ -95,11 +95,13 @@ fn destination(view: &View<'_>, named: &Named, arn: String) -> Result<String, Er
     match service {
         "lambda" => {
             let wrong = || invalid(format!("The destination ARN {arn} is invalid."));
-            let target = Named::within(&named.arn.scope(), "Invoke", &arn, None).map_err(|_| wrong())?;
-            if target.arn.unqualified() == named.arn.unqualified() {
+            let target = FunctionArn::parse(&arn).filter(|target| target.scope() == named.arn.scope());
+            let target = target.ok_or_else(wrong)?;
+            if target.unqualified() == named.arn {
                 return Err(invalid("You can't specify the function as a destination for itself.").into());
             }
-            Function::resolve(view, &target).map_err(|_| wrong())?;
+            let qualifier = target.qualifier().map(str::to_owned);
+            Function::resolve(view, &Named { arn: target.unqualified(), qualifier }).map_err(|_| wrong())?;
             Ok(arn)
         }
         "sqs" => check_queue(view, &arn).map(|()| arn),
@@ -125,12 +127,20 @@ pub(super) fn check_queue(view: &View<'_>, arn: &str) -> Result<(), Error> {
 /// The rules of `named`; a fault if it has none.
 pub(super) fn load(view: &View<'_>, named: &Named) -> Result<EventRules, Error> {
     Function::resolve(view, named)?;
-    Ok(view.get(&EVENT_RULES, named.key().as_str())?.ok_or_else(|| none(named))?)
+    Ok(view.get(&EVENT_RULES, key(named).as_str())?.ok_or_else(|| none(named))?)
 }
 
 /// That `named` has no rules.
 pub(super) fn none(named: &Named) -> Fault {
-    not_found(format!("The function {} doesn't have an EventInvokeConfig", shown_arn(named.key().as_str())))
+    not_found(format!("The function {} doesn't have an EventInvokeConfig", shown_arn(key(named).as_str())))
+}
+
+/// Where the rules of `named` are kept: those of `$LATEST` under the function itself.
+pub(super) fn key(named: &Named) -> FunctionArn {
+    match &named.qualifier {
+        Some(qualifier) if qualifier != LATEST => named.target(),
+        _ => named.arn.clone(),
+    }
 }
 
 /// The configuration as the API shows it.

@@ -30,12 +30,8 @@ const CHUNK: usize = 64 * 1024;
 /// Shows one function.
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
-    let (function, reserved) = lambda.store.read(|view| {
-        Ok::<_, Error>((
-            Function::resolve(view, &named)?,
-            view.get(&RESERVED, named.arn.unqualified().as_str())?,
-        ))
-    })?;
+    let function = lambda.store.read(|view| Function::resolve(view, &named))?;
+    let reserved = lambda.store.read(|view| view.get(&RESERVED, named.arn.as_str()))?;
     let location =
         format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn, function.spec.code);
     let mut shown = json!({

@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::event_rules::{load, shown};
+use super::event_rules::{key, load, shown};
 use super::name::Named;
 use serde_json::Value;
 use wire::rest_json::Call;
@@ -13,5 +13,5 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let rules = lambda.store.read(|view| load(view, &named))?;
-    Ok(shown(named.key().as_str(), &rules))
+    Ok(shown(key(&named).as_str(), &rules))
 }

@@ -16,7 +16,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use model::{Outcome, Part, RequestId, Source, limits};
+use model::{Outcome, Part, Source, limits};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::io;
@@ -41,31 +41,29 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     if kind == "DryRun" {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }
-    let Ok((ticket, parts)) = lambda.store.sync_lane().submit_streamed(event) else {
+    let Ok((ticket, mut parts)) = lambda.store.sync_lane().submit_streamed(event) else {
         return Ok(too_many(Throttled::Account));
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
-    let mut written = Written {
-        parts,
-        id: ticket.id,
-        ticket: Some(ticket),
-        ready: VecDeque::new(),
-        tail: log_type == "Tail",
-    };
-    match written.parts.recv().await {
-        Some(Part::Started(version)) => {
-            if let Ok(version) = HeaderValue::from_str(&version) {
+    let first = parts.recv().await;
+    let tail = log_type == "Tail";
+    let mut written = Written { parts, ticket: None, ready: VecDeque::new(), tail };
+    match first {
+        Some(first) => {
+            if let Part::Started(version) = first
+                && let Ok(version) = HeaderValue::from_str(&version)
+            {
                 headers.insert("x-amz-executed-version", version);
             }
+            written.ticket = Some(ticket);
         }
-        Some(_) => {}
         // It ended before it had a process: the reason is with the ticket.
-        None => {
-            if let Some(Err(Unanswered::Throttled(why))) = written.take_answer().await {
-                return Ok(too_many(why));
-            }
-        }
+        None => match ticket.answer().await {
+            Ok(answer) => written.end(&answer),
+            Err(Unanswered::Throttled(why)) => return Ok(too_many(why)),
+            Err(Unanswered::Broken) => return Err(Fault::internal("ServiceException", call.id).into()),
+        },
     }
     let body = stream::try_unfold(written, |mut written| async move {
         let message = written.next().await.map_err(|fault| io::Error::other(fault.message))?;
@@ -78,7 +76,6 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
 struct Written {
     parts: mpsc::Receiver<Part>,
     ticket: Option<Ticket>,
-    id: RequestId,
     /// What is to be sent.
     ready: VecDeque<Bytes>,
     tail: bool,
@@ -95,17 +92,14 @@ impl Written {
                 Some(Part::Data(data)) => return Ok(Some(chunk(&data))),
                 Some(Part::Started(_) | Part::Head(_)) => {}
                 None => {
-                    let Some(answer) = self.take_answer().await else { return Ok(None) };
-                    answer.map_err(|_| Fault::internal("ServiceException", self.id))?;
+                    let Some(ticket) = self.ticket.take() else { return Ok(None) };
+                    let id = ticket.id;
+                    let answer =
+                        ticket.answer().await.map_err(|_| Fault::internal("ServiceException", id))?;
+                    self.end(&answer);
                 }
             }
         }
-    }
-
-    /// What came of the event, once; its last messages are then to be sent.
-    async fn take_answer(&mut self) -> Option<Result<(), Unanswered>> {
-        let answer = self.ticket.take()?.answer().await;
-        Some(answer.map(|answer| self.end(&answer)))
     }
 
     fn end(&mut self, answer: &Answer) {

@@ -38,16 +38,7 @@ impl Named {
         Named::within(&call.scope, call.operation, name, qualifier)
     }
 
-    /// As [`Named::parse`], where the account and the region are known otherwise.
-    ///
-    /// # Errors
-    /// The same.
-    pub(super) fn within(
-        scope: &Scope,
-        operation: &str,
-        name: &str,
-        qualifier: Option<&str>,
-    ) -> Result<Self, Fault> {
+    fn within(scope: &Scope, operation: &str, name: &str, qualifier: Option<&str>) -> Result<Self, Fault> {
         let parts = Parts::of(name);
         let mut checks = Checks::default();
         let creates = operation == "CreateFunction";
@@ -132,14 +123,6 @@ impl Named {
     /// The same as text.
     pub(super) fn shown(&self) -> String {
         self.target().to_string()
-    }
-
-    /// Where what belongs to a version or an alias is kept: that of `$LATEST` under the function itself.
-    pub(super) fn key(&self) -> FunctionArn {
-        match self.qualifier.as_deref() {
-            None | Some(LATEST) => self.arn.clone(),
-            Some(qualifier) => self.arn.qualified(qualifier),
-        }
     }
 }
 

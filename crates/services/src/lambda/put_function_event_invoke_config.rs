@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::event_rules::{Input, shown};
+use super::event_rules::{Input, key, shown};
 use super::function::Function;
 use serde_json::Value;
 use store::rules::{EVENT_RULES, EventRules};
@@ -17,8 +17,8 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         Function::resolve(tx, &named)?;
         let mut rules = EventRules::default();
         input.apply(tx, &named, &mut rules)?;
-        tx.put(&EVENT_RULES, named.key().as_str(), &rules)?;
-        Ok::<_, Error>(shown(named.key().as_str(), &rules))
+        tx.put(&EVENT_RULES, key(&named).as_str(), &rules)?;
+        Ok::<_, Error>(shown(key(&named).as_str(), &rules))
     });
     written.await
 }

@@ -27,11 +27,11 @@ pub(super) struct Settings {
     pub(super) environment: Option<Environment>,
     pub(super) ephemeral_storage: Option<EphemeralStorage>,
     pub(super) logging_config: Option<LoggingConfig>,
+    pub(super) dead_letter_config: Option<DeadLetterConfig>,
     pub(super) tracing_config: Option<TracingConfig>,
     pub(super) snap_start: Option<SnapStart>,
     pub(super) architectures: Option<Vec<String>>,
     pub(super) layers: Option<Vec<String>>,
-    pub(super) dead_letter_config: Option<DeadLetterConfig>,
     #[serde(flatten)]
     pub(super) rest: Rest,
 }
@@ -137,6 +137,10 @@ impl Settings {
         if let Some(logging) = &self.logging_config {
             logging.check(&mut checks);
         }
+        if let Some(target) = self.dead_letter().filter(|target| !target.is_empty()) {
+            let matches = is_topic_or_queue(target);
+            checks.pattern("deadLetterConfig.targetArn", target, TARGET, matches);
+        }
         if let Some(mode) = self.tracing_config.as_ref().and_then(|tracing| tracing.mode.as_deref()) {
             checks.one_of("tracingConfig.mode", mode, &["Active", "PassThrough"]);
         }
@@ -146,10 +150,6 @@ impl Settings {
         check_architectures(&mut checks, self.architectures.as_deref());
         if let Some(layers) = &self.layers {
             layer::of_function::check(&mut checks, layers);
-        }
-        if let Some(target) = self.dead_letter().filter(|target| !target.is_empty()) {
-            let matches = is_topic_or_queue(target);
-            checks.pattern("deadLetterConfig.targetArn", target, TARGET, matches);
         }
         checks.finish()?;
         if let Some(target) = self.dead_letter().filter(|target| is_topic(target)) {

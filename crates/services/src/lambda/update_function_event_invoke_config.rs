@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::event_rules::{Input, load, shown};
+use super::event_rules::{Input, key, load, shown};
 use serde_json::Value;
 use store::rules::EVENT_RULES;
 use wire::rest_json::Call;
@@ -15,8 +15,8 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let written = lambda.store.write(move |tx| {
         let mut rules = load(tx, &named)?;
         input.apply(tx, &named, &mut rules)?;
-        tx.put(&EVENT_RULES, named.key().as_str(), &rules)?;
-        Ok::<_, Error>(shown(named.key().as_str(), &rules))
+        tx.put(&EVENT_RULES, key(&named).as_str(), &rules)?;
+        Ok::<_, Error>(shown(key(&named).as_str(), &rules))
     });
     written.await
 }

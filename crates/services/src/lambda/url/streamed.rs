@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>
 
 use super::answer::{self, Head};
-use super::{BAD_GATEWAY, INTERNAL, Refusal, TOO_MANY};
+use super::{BAD_GATEWAY, Refusal, unanswered};
 use bytes::{Bytes, BytesMut};
 use futures::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -13,7 +13,7 @@ use model::limits::STREAM_PRELUDE;
 use model::stream::{HTTP_INTEGRATION, PRELUDE_END};
 use model::{Outcome, Part};
 use std::io;
-use store::queue::{Ticket, Unanswered};
+use store::queue::Ticket;
 use tokio::sync::mpsc;
 use wire::{Body, Response};
 
@@ -80,8 +80,7 @@ async fn prelude(parts: &mut mpsc::Receiver<Part>) -> Result<Option<(Head, Bytes
 async fn failed(ticket: Ticket) -> Refusal {
     match ticket.answer().await {
         Ok(_) => BAD_GATEWAY,
-        Err(Unanswered::Throttled(_)) => TOO_MANY,
-        Err(Unanswered::Broken) => INTERNAL,
+        Err(why) => unanswered(why),
     }
 }
 
