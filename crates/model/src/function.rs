@@ -144,6 +144,9 @@ pub struct FunctionSpec {
     /// How many processes wait ahead of events at the least, even when there are none (provisioned concurrency).
     #[serde(default, skip_serializing_if = "is_default")]
     pub ahead: u32,
+    /// The ARN of the queue for asynchronous events that are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<String>,
     /// The package with the files of its layers, which appears at `/opt`; none for a function without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<CodeId>,
@@ -173,6 +176,7 @@ impl FunctionSpec {
             network: None,
             start: StartMode::default(),
             ahead: 0,
+            dead_letter: None,
             layers: None,
             tracing: false,
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use store::message::{Deleted, Handle, Message};
-use store::queue::Answer;
+use store::queue::{Answer, Unanswered};
 
 /// How long to wait before a batch that found no room is tried again: at first, and at the most.
 const REFUSED: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -124,14 +124,16 @@ impl Batch {
         loop {
             let event = Event::new(self.function.clone(), Source::Queue, self.store.now(), payload.clone());
             match self.store.sync_lane().submit(event) {
-                Ok(ticket) => return ticket.answer().await,
+                Ok(ticket) => match ticket.answer().await {
+                    Ok(answer) => return Some(answer),
+                    Err(Unanswered::Broken) => return None,
+                    Err(Unanswered::Throttled(_)) => self.pace.was_refused(),
+                },
                 Err(_) if self.store.sync_lane().is_closed() => return None,
-                Err(_) => {
-                    self.pace.was_refused();
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(REFUSED.1);
-                }
+                Err(_) => self.pace.was_refused(),
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(REFUSED.1);
         }
     }
 

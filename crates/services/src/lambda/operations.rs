@@ -4,15 +4,18 @@ use super::Lambda;
 use super::error::{answer, settle};
 use super::{
     add_permission, create_alias, create_event_source_mapping, create_function, create_function_url_config,
-    delete_alias, delete_event_source_mapping, delete_function, delete_function_url_config,
-    delete_provisioned_concurrency_config, get_account_settings, get_alias, get_event_source_mapping,
-    get_function, get_function_code_signing_config, get_function_configuration, get_function_url_config,
-    get_policy, get_provisioned_concurrency_config, invoke, invoke_async, invoke_with_response_stream, layer,
-    list_aliases, list_event_source_mappings, list_function_url_configs, list_functions, list_tags,
-    list_versions_by_function, publish_version, put_provisioned_concurrency_config, recursion_config,
+    delete_alias, delete_event_source_mapping, delete_function, delete_function_concurrency,
+    delete_function_event_invoke_config, delete_function_url_config, delete_provisioned_concurrency_config,
+    get_account_settings, get_alias, get_event_source_mapping, get_function,
+    get_function_code_signing_config, get_function_concurrency, get_function_configuration,
+    get_function_event_invoke_config, get_function_url_config, get_policy,
+    get_provisioned_concurrency_config, invoke, invoke_async, invoke_with_response_stream, layer,
+    list_aliases, list_event_source_mappings, list_function_event_invoke_configs, list_function_url_configs,
+    list_functions, list_tags, list_versions_by_function, publish_version, put_function_concurrency,
+    put_function_event_invoke_config, put_provisioned_concurrency_config, recursion_config,
     remove_permission, runtime_management_config, tag_resource, untag_resource, update_alias,
     update_event_source_mapping, update_function_code, update_function_configuration,
-    update_function_url_config,
+    update_function_event_invoke_config, update_function_url_config,
 };
 use http::Method;
 use model::limits;
@@ -128,15 +131,17 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::DELETE,
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteFunctionConcurrency",
         Method::DELETE,
         "/2017-10-31/functions/{FunctionName}/concurrency",
+        json!(204, delete_function_concurrency),
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteFunctionEventInvokeConfig",
         Method::DELETE,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(204, delete_function_event_invoke_config),
     ),
     Operation::new(
         "DeleteFunctionUrlConfig",
@@ -211,10 +216,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
         json!(200, get_function_code_signing_config),
     ),
-    Operation::missing(
+    Operation::new(
         "GetFunctionConcurrency",
         Method::GET,
         "/2019-09-30/functions/{FunctionName}/concurrency",
+        json!(200, get_function_concurrency),
     ),
     Operation::new(
         "GetFunctionConfiguration",
@@ -222,10 +228,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2015-03-31/functions/{FunctionName}/configuration",
         json!(200, get_function_configuration),
     ),
-    Operation::missing(
+    Operation::new(
         "GetFunctionEventInvokeConfig",
         Method::GET,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(200, get_function_event_invoke_config),
     ),
     Operation::new(
         "GetFunctionRecursionConfig",
@@ -319,10 +326,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2015-03-31/event-source-mappings",
         json!(200, list_event_source_mappings),
     ),
-    Operation::missing(
+    Operation::new(
         "ListFunctionEventInvokeConfigs",
         Method::GET,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        json!(200, list_function_event_invoke_configs),
     ),
     Operation::new(
         "ListFunctionUrlConfigs",
@@ -379,15 +387,17 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::PUT,
         "/2020-06-30/functions/{FunctionName}/code-signing-config",
     ),
-    Operation::missing(
+    Operation::new(
         "PutFunctionConcurrency",
         Method::PUT,
         "/2017-10-31/functions/{FunctionName}/concurrency",
+        json!(200, put_function_concurrency),
     ),
-    Operation::missing(
+    Operation::new(
         "PutFunctionEventInvokeConfig",
         Method::PUT,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(200, put_function_event_invoke_config),
     ),
     Operation::new(
         "PutFunctionRecursionConfig",
@@ -486,10 +496,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         "/2015-03-31/functions/{FunctionName}/configuration",
         json!(200, update_function_configuration),
     ),
-    Operation::missing(
+    Operation::new(
         "UpdateFunctionEventInvokeConfig",
         Method::POST,
         "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        json!(200, update_function_event_invoke_config),
     ),
     Operation::new(
         "UpdateFunctionUrlConfig",
