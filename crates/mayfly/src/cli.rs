@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Say what of this machine functions can use, what is missing, and what to do about it
     Doctor(Doctor),
+    /// Verify a whole data directory: databases, and every stored byte against its name; a server may run meanwhile
+    Fsck(Fsck),
     /// Print what a function logged
     Logs(Logs),
     /// List runs of functions, the newest first: how they ended and what they cost
@@ -83,6 +85,13 @@ pub(crate) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    /// The data directory to verify, as for `mayfly serve`
+    #[arg(long, value_name = "DIR", env = "MAYFLY_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

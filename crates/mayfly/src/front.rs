@@ -19,7 +19,7 @@ pub(crate) struct Front {
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) urls: FunctionUrls,
     pub(crate) rds_data: RdsData,
-    pub(crate) s3: S3,
+    pub(crate) s3: Arc<S3>,
     pub(crate) sqs: Sqs,
     pub(crate) iam: Iam,
     pub(crate) sts: Sts,
@@ -30,11 +30,9 @@ pub(crate) struct Front {
 #[async_trait]
 impl Service for Front {
     async fn call(&self, mut request: Request) -> Response {
+        let host = host_of(&request);
+        let host = host.as_deref();
         let uri = &request.head.uri;
-        let host = uri
-            .authority()
-            .map(|authority| authority.as_str())
-            .or_else(|| request.head.headers.get(http::header::HOST)?.to_str().ok());
         let target =
             Credential::of(&request.head.headers, uri.query(), self.clock.now()).and_then(|credential| {
                 let target = route(host, uri.path(), credential.as_ref());
@@ -50,6 +48,13 @@ impl Service for Front {
             Ok(Target::Sts) => self.sts.call(request).await,
             Ok(Target::Url { id, base }) => self.urls.serve(&id, base, request).await,
             Ok(Target::Status) => self.status.call(request).await,
+            // Nobody signed it: a bucket's policy may let everybody in.
+            Err(fault)
+                if fault.code == "MissingAuthenticationToken"
+                    && self.s3.may_answer_anybody(host_of(&request).as_deref(), request.head.uri.path()) =>
+            {
+                self.s3.call(request).await
+            }
             // Before a service is known, so is the protocol: S3's clients are those that use bare paths.
             Err(fault) if looks_like_s3(&request) => services::s3::fault_response(request.id, &fault),
             Err(fault) => rest_json::fault_response(request.id, &fault),
@@ -57,6 +62,12 @@ impl Service for Front {
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     }
+}
+
+fn host_of(request: &Request) -> Option<String> {
+    let head = &request.head;
+    let host = head.uri.authority().map(|authority| authority.as_str());
+    host.or_else(|| head.headers.get(http::header::HOST)?.to_str().ok()).map(str::to_owned)
 }
 
 /// Whether a client that gets an error for this request will look for it in XML.

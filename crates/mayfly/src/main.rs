@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod doctor;
 mod front;
+mod fsck;
 mod latency;
 mod logs;
 mod machine;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Serve(flags) => serve::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Doctor(flags) => doctor::main(&flags),
+        cli::Command::Fsck(flags) => fsck::main(&flags),
         cli::Command::Logs(flags) => logs::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Runs(flags) => runs::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Starts(flags) => starts::main(&flags).map(|()| ExitCode::SUCCESS),

@@ -31,6 +31,13 @@ const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
 /// How often a server that stands by looks whether the data directory is free.
 const STANDBY_LOOK: Duration = Duration::from_millis(20);
 
+/// How often the lifecycle rules of buckets are followed. S3 does so once a day.
+const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
+
+/// How long the scrubber rests between two passes, and how many bytes it rereads in a second.
+const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
+const SCRUB_RATE: u64 = 8 << 20;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -72,11 +79,12 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
     let tell = Arc::new(OnceLock::new());
+    let s3 = Arc::new(S3::new(store.clone(), REGION));
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
         lambda: lambda.clone(),
         rds_data: RdsData::new(store.clone()),
-        s3: S3::new(store.clone(), REGION),
+        s3: s3.clone(),
         sqs: Sqs::new(store.clone(), pauses(&config)),
         iam: Iam::new(store.clone()),
         sts: Sts::new(clock.clone()),
@@ -121,6 +129,8 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
+        tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
+        tokio::spawn(scrubs(s3, stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
             Caller::Outside,
@@ -170,6 +180,31 @@ async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Optio
         tokio::select! {
             () = tokio::time::sleep(STANDBY_LOOK) => {}
             signal = wait_for_signal() => return signal.map(|()| None),
+        }
+    }
+}
+
+/// Rereads what is stored, slowly, again and again.
+async fn scrubs(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SCRUBS) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = s3.scrub(SCRUB_RATE) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Follows the lifecycle rules of buckets: at start, and again and again.
+async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
+    loop {
+        s3.expire().await;
+        tokio::select! {
+            () = tokio::time::sleep(LIFECYCLES) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }

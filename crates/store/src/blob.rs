@@ -11,14 +11,24 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::AsyncWriteExt;
 
 /// Names a blob by its content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlobId([u8; 32]);
+
+impl BlobId {
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        BlobId(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
 
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,19 +42,29 @@ impl fmt::Debug for BlobId {
     }
 }
 
-/// The directory of blobs.
+/// The directory of blobs. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Blobs(Arc<Directory>);
+
 #[derive(Debug)]
-pub struct Blobs {
+struct Directory {
     dir: PathBuf,
     next_temporary: AtomicU64,
     pins: Pins,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Pins(Arc<Mutex<HashMap<BlobId, u32>>>);
+struct Pins(Arc<Mutex<Pinboard>>);
+
+#[derive(Debug, Default)]
+struct Pinboard {
+    held: HashMap<BlobId, u32>,
+    /// Blobs that lost their last link while somebody held them: to be removed by the next removal.
+    left: Vec<BlobId>,
+}
 
 impl Pins {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<BlobId, u32>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pinboard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,7 +81,7 @@ pub struct Pinned {
 
 impl Clone for Pinned {
     fn clone(&self) -> Self {
-        *self.pins.lock().entry(self.id).or_default() += 1;
+        *self.pins.lock().held.entry(self.id).or_default() += 1;
         Pinned { id: self.id, len: self.len, pins: self.pins.clone() }
     }
 }
@@ -69,10 +89,10 @@ impl Clone for Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         let mut pins = self.pins.lock();
-        if let Some(count) = pins.get_mut(&self.id) {
+        if let Some(count) = pins.held.get_mut(&self.id) {
             *count -= 1;
             if *count == 0 {
-                pins.remove(&self.id);
+                pins.held.remove(&self.id);
             }
         }
     }
@@ -80,10 +100,10 @@ impl Drop for Pinned {
 
 /// A blob that is being written. Dropping it removes what was written.
 #[derive(Debug)]
-pub struct BlobWriter<'a> {
-    blobs: &'a Blobs,
+pub struct BlobWriter {
+    blobs: Blobs,
     path: PathBuf,
-    file: Option<tokio::fs::File>,
+    file: Option<File>,
     hash: blake3::Hasher,
     len: u64,
 }
@@ -98,28 +118,60 @@ impl Blobs {
             _ => {}
         }
         make_private_dir(&temporary)?;
-        Ok(Blobs { dir: dir.to_owned(), next_temporary: AtomicU64::new(0), pins: Pins::default() })
+        Ok(Blobs::at(dir))
     }
 
-    /// Begins a new blob.
+    /// The blobs in `dir`, as they are.
+    pub(crate) fn at(dir: &Path) -> Self {
+        let directory =
+            Directory { dir: dir.to_owned(), next_temporary: AtomicU64::new(0), pins: Pins::default() };
+        Blobs(Arc::new(directory))
+    }
+
+    /// The blobs that have a file.
+    pub(crate) fn files(&self) -> Result<impl Iterator<Item = Result<BlobId>> + use<'_>> {
+        let at = |error| Error::file("list", &self.0.dir, error);
+        let dirs = std::fs::read_dir(&self.0.dir).map_err(at)?;
+        let files = dirs.flat_map(move |dir| match dir {
+            Ok(dir) if dir.file_name() == "tmp" => Vec::new(),
+            Ok(dir) => match std::fs::read_dir(dir.path()) {
+                Ok(files) => files.map(|file| file.map(|file| file.file_name()).map_err(at)).collect(),
+                Err(error) => vec![Err(at(error))],
+            },
+            Err(error) => vec![Err(at(error))],
+        });
+        Ok(files.filter_map(|name| match name {
+            Ok(name) => {
+                let hash = name.to_str().and_then(|name| blake3::Hash::from_hex(name).ok())?;
+                Some(Ok(BlobId(*hash.as_bytes())))
+            }
+            Err(error) => Some(Err(error)),
+        }))
+    }
+
+    /// Begins a new blob. It blocks, as everything that a writer does.
     ///
     /// # Errors
     /// Faults of the disk.
-    pub async fn writer(&self) -> Result<BlobWriter<'_>> {
-        let number = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        let path = self.dir.join("tmp").join(number.to_string());
-        let file = tokio::fs::File::create_new(&path).await.map_err(|e| Error::file("create", &path, e))?;
-        Ok(BlobWriter { blobs: self, path, file: Some(file), hash: blake3::Hasher::new(), len: 0 })
+    pub fn writer(&self) -> Result<BlobWriter> {
+        let number = self.0.next_temporary.fetch_add(1, Ordering::Relaxed);
+        let path = self.0.dir.join("tmp").join(number.to_string());
+        let file = File::create_new(&path).map_err(|error| Error::file("create", &path, error))?;
+        Ok(BlobWriter { blobs: self.clone(), path, file: Some(file), hash: blake3::Hasher::new(), len: 0 })
     }
 
-    /// Writes `bytes` as one blob.
+    /// Writes `bytes` as one blob, on a thread where that may block.
     ///
     /// # Errors
     /// Faults of the disk.
-    pub async fn write(&self, bytes: &[u8]) -> Result<Pinned> {
-        let mut writer = self.writer().await?;
-        writer.append(bytes).await?;
-        writer.finish().await
+    pub async fn write(&self, bytes: impl AsRef<[u8]>) -> Result<Pinned> {
+        let (blobs, bytes) = (self.clone(), bytes.as_ref().to_vec());
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut writer = blobs.writer()?;
+            writer.append(&bytes)?;
+            writer.finish()
+        });
+        writing.await.map_err(|_| Error::Closed)?
     }
 
     /// Opens a blob to read it; it stays readable even if its last link goes meanwhile.
@@ -131,43 +183,53 @@ impl Blobs {
         File::open(&path).map_err(|error| Error::file("open", path, error))
     }
 
+    /// Keeps the file of a blob that has a link now from being removed. Look again afterwards whether the link is
+    /// still there: if so, the file stays as long as the result lives.
+    pub fn pin(&self, id: BlobId, len: u64) -> Pinned {
+        *self.0.pins.lock().held.entry(id).or_default() += 1;
+        Pinned { id, len, pins: self.0.pins.clone() }
+    }
+
     fn path(&self, id: BlobId) -> PathBuf {
         let name = id.to_string();
-        self.dir.join(&name[..2]).join(name)
+        self.0.dir.join(&name[..2]).join(name)
     }
 
     /// Moves a finished temporary file to its name and pins it.
     fn keep(&self, temporary: &Path, id: BlobId, len: u64) -> Result<Pinned> {
-        // Under this lock no removal is under way, so a file that exists now is safe once pinned.
-        let mut pins = self.pins.lock();
         let path = self.path(id);
-        let dir = path.parent().unwrap_or(&self.dir);
-        if path.exists() {
-            std::fs::remove_file(temporary).map_err(|error| Error::file("remove", temporary, error))?;
-        } else {
-            if !dir.exists() {
-                make_private_dir(dir)?;
-                sync_dir(&self.dir)?;
+        let dir = path.parent().unwrap_or(&self.0.dir);
+        // Pinned first: under this lock no removal is under way, and a file that exists now stays.
+        let pinned = {
+            let mut pins = self.0.pins.lock();
+            if path.exists() {
+                std::fs::remove_file(temporary).map_err(|error| Error::file("remove", temporary, error))?;
+            } else {
+                if !dir.exists() {
+                    make_private_dir(dir)?;
+                    sync_dir(&self.0.dir)?;
+                }
+                std::fs::rename(temporary, &path).map_err(|error| Error::file("rename", &path, error))?;
             }
-            std::fs::rename(temporary, &path).map_err(|error| Error::file("rename", &path, error))?;
-        }
+            *pins.held.entry(id).or_default() += 1;
+            Pinned { id, len, pins: self.0.pins.clone() }
+        };
         // Also for a file that existed: its own writer may not have come this far yet.
         sync_dir(dir)?;
-        *pins.entry(id).or_default() += 1;
-        Ok(Pinned { id, len, pins: self.pins.clone() })
+        Ok(pinned)
     }
 }
 
-impl BlobWriter<'_> {
-    /// Appends `bytes`.
+impl BlobWriter {
+    /// Appends `bytes`. It blocks.
     ///
     /// # Errors
     /// Faults of the disk.
-    pub async fn append(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.hash.update(bytes);
         self.len += bytes.len() as u64;
         let file = self.file.as_mut().ok_or(Error::Closed)?;
-        file.write_all(bytes).await.map_err(|error| Error::file("write", &self.path, error))
+        file.write_all(bytes).map_err(|error| Error::file("write", &self.path, error))
     }
 
     /// Bytes appended so far.
@@ -180,21 +242,21 @@ impl BlobWriter<'_> {
         self.len == 0
     }
 
-    /// Puts the blob on disk, for good, under its name.
+    /// Puts the blob on disk, for good, under its name. It blocks.
     ///
     /// # Errors
     /// Faults of the disk.
-    pub async fn finish(mut self) -> Result<Pinned> {
-        let mut file = self.file.take().ok_or(Error::Closed)?;
-        let at = |error| Error::file("write", &self.path, error);
-        file.flush().await.map_err(at)?;
-        file.sync_data().await.map_err(at)?;
+    pub fn finish(mut self) -> Result<Pinned> {
+        let file = self.file.as_ref().ok_or(Error::Closed)?;
+        file.sync_data().map_err(|error| Error::file("write", &self.path, error))?;
         let id = BlobId(*self.hash.finalize().as_bytes());
-        self.blobs.keep(&self.path, id, self.len)
+        let pinned = self.blobs.keep(&self.path, id, self.len)?;
+        self.file = None;
+        Ok(pinned)
     }
 }
 
-impl Drop for BlobWriter<'_> {
+impl Drop for BlobWriter {
     fn drop(&mut self) {
         if self.file.take().is_some() {
             // What stays behind here is cleared at the next start.
@@ -243,7 +305,7 @@ impl Tx<'_> {
 }
 
 impl View<'_> {
-    fn is_linked(&self, id: BlobId) -> Result<bool> {
+    pub(crate) fn is_linked(&self, id: BlobId) -> Result<bool> {
         let found = self
             .connection()
             .prepare_cached("SELECT 1 FROM blob_ref WHERE id = ?1")?
@@ -254,20 +316,29 @@ impl View<'_> {
 }
 
 impl Store {
-    /// Removes the files of those of `blobs` that nothing links or pins any more.
+    /// Removes the files of those of `blobs` that nothing links or pins any more, and of those that were pinned when
+    /// their last link went. It blocks.
     ///
     /// # Errors
     /// Faults of the store; what is left then goes with the sweep at the next start.
     pub fn remove_unlinked(&self, blobs: impl IntoIterator<Item = BlobId>) -> Result<()> {
-        for id in blobs {
-            let pins = self.blobs().pins.lock();
-            if !pins.contains_key(&id) && !self.read(|view| view.is_linked(id))? {
-                let path = self.blobs().path(id);
-                match std::fs::remove_file(&path) {
-                    // Whoever took the same bytes' last link was quicker.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    removed => removed.map_err(|error| Error::file("remove", path, error))?,
+        let left = std::mem::take(&mut self.blobs().0.pins.lock().left);
+        for id in left.into_iter().chain(blobs) {
+            let mut pins = self.blobs().0.pins.lock();
+            if self.read(|view| view.is_linked(id))? {
+                continue;
+            }
+            if pins.held.contains_key(&id) {
+                if !pins.left.contains(&id) {
+                    pins.left.push(id);
                 }
+                continue;
+            }
+            let path = self.blobs().path(id);
+            match std::fs::remove_file(&path) {
+                // Whoever took the same bytes' last link was quicker.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| Error::file("remove", path, error))?,
             }
         }
         Ok(())
@@ -275,20 +346,10 @@ impl Store {
 
     /// Removes every blob that nothing links: what a crash left between writing and linking.
     pub(crate) fn sweep_blobs(&self) -> Result<()> {
-        let at = |error| Error::file("list", &self.blobs().dir, error);
-        for dir in std::fs::read_dir(&self.blobs().dir).map_err(at)? {
-            let dir = dir.map_err(at)?;
-            if dir.file_name() == "tmp" {
-                continue;
-            }
-            for file in std::fs::read_dir(dir.path()).map_err(at)? {
-                let name = file.map_err(at)?.file_name();
-                if let Some(hash) = name.to_str().and_then(|name| blake3::Hash::from_hex(name).ok()) {
-                    let id = BlobId(*hash.as_bytes());
-                    if !self.read(|view| view.is_linked(id))? {
-                        self.remove_unlinked([id])?;
-                    }
-                }
+        for id in self.blobs().files()? {
+            let id = id?;
+            if !self.read(|view| view.is_linked(id))? {
+                self.remove_unlinked([id])?;
             }
         }
         Ok(())
@@ -374,8 +435,8 @@ mod tests {
     async fn an_unfinished_writer_and_an_unlinked_blob_leave_nothing_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open_for_test(dir.path());
-        let mut writer = store.blobs().writer().await.unwrap();
-        writer.append(b"half").await.unwrap();
+        let mut writer = store.blobs().writer().unwrap();
+        writer.append(b"half").unwrap();
         drop(writer);
         drop(store.blobs().write(b"orphan").await.unwrap());
         assert_eq!(files(dir.path()), 1);

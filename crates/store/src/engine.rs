@@ -4,6 +4,7 @@
 //! a savepoint of its own, so that one caller's error leaves the others' work whole.
 
 use crate::blob::{Blobs, Pinned};
+use crate::key::InstallationKey;
 use crate::lock::DirLock;
 use crate::message::{self, Arrivals};
 use crate::package::Packages;
@@ -37,7 +38,7 @@ const WRITES_WAITING: usize = 1_024;
 const READERS_KEPT: usize = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 4] = [FIRST, RUNS, message::LAYOUT, EVENTS];
+const LAYOUTS: [&str; 5] = [FIRST, RUNS, message::LAYOUT, SMALL, EVENTS];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -64,6 +65,11 @@ CREATE TABLE run (seq INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL,
 CREATE INDEX run_function ON run (function, ended);
 ";
 
+// Bytes that are too few for a file of their own.
+const SMALL: &str = "
+CREATE TABLE small (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);
+";
+
 // Events are taken function by function; what a function has is found without a look at the others'.
 const EVENTS: &str = "
 DROP INDEX event_due;
@@ -88,6 +94,7 @@ struct Shared {
     starts: Starts,
     specs: Kept,
     rules: KeptRules,
+    key: InstallationKey,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -173,6 +180,7 @@ impl Store {
             starts: Starts::default(),
             specs: Kept::default(),
             rules: KeptRules::default(),
+            key: InstallationKey::open(dir)?,
             wakes,
             clock,
             _lock: lock,
@@ -271,6 +279,11 @@ impl Store {
         &self.0.sync_lane
     }
 
+    /// The secret of this installation, from which what is encrypted at rest gets its keys.
+    pub fn key(&self) -> &InstallationKey {
+        &self.0.key
+    }
+
     pub(crate) fn kept_specs(&self) -> &Kept {
         &self.0.specs
     }
@@ -327,6 +340,12 @@ impl Drop for Shared {
 pub struct View<'a> {
     connection: &'a Connection,
     clock: &'a dyn Clock,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(connection: &'a Connection, clock: &'a dyn Clock) -> Self {
+        View { connection, clock }
+    }
 }
 
 impl View<'_> {
@@ -452,7 +471,7 @@ fn open_writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn open_reader(path: &Path) -> Result<Connection> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,

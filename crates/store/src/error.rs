@@ -36,6 +36,13 @@ pub enum Error {
         reason: String,
     },
 
+    /// Something that a record or the installation needs is not there, or damaged.
+    #[error("{what} cannot be found")]
+    Missing {
+        /// What.
+        what: &'static str,
+    },
+
     /// Another process holds the data directory.
     #[error("{} is in use by another process; stop that one or choose another directory with --data-dir", path.display())]
     Locked {

@@ -1,6 +1,7 @@
 //! Everything that rests or waits, behind one door.
 //!
-//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content;
+//! - [`kv`]: typed tables of versioned records, [`alias`] one of them; [`blob`]: bytes named by their content,
+//!   [`small`]: few bytes beside the records; [`key`]: the installation's secret;
 //!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;
 //!   [`run`]: what their runs cost;
 //!   [`rules`]: limits of functions, and what follows from their events;
@@ -12,8 +13,10 @@
 
 pub mod alias;
 pub mod blob;
+pub mod check;
 mod engine;
 mod error;
+pub mod key;
 pub mod kv;
 mod lock;
 pub mod log;
@@ -22,6 +25,7 @@ pub mod package;
 pub mod queue;
 pub mod rules;
 pub mod run;
+pub mod small;
 mod specs;
 pub mod sql;
 pub mod starts;

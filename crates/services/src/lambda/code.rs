@@ -3,6 +3,7 @@
 use super::Lambda;
 use super::error::{Error, invalid};
 use super::refusal::{Rest, refuse};
+use crate::object::read::{ReadError, Reader};
 use crate::object::{OBJECTS, Object, object_key};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,10 +11,10 @@ use model::{CodeId, limits};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use store::Store;
 use store::blob::{BlobId, Pinned};
 use store::kv::From;
 use store::package::PackageError;
-use tokio::io::AsyncReadExt;
 use wire::Fault;
 
 /// Where a function's code comes from.
@@ -45,7 +46,7 @@ pub(super) struct Staged {
 }
 
 /// The bytes of an object that are in memory at one time.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: u64 = 256 * 1024;
 
 impl Lambda {
     /// Brings `code` in, so far that a function can have it; nothing refers to it yet.
@@ -93,37 +94,32 @@ impl Lambda {
 
     /// Copies the object's bytes, which then live as long as the function does; on disk they are one file.
     async fn take_from_bucket(&self, bucket: &str, key: &str) -> Result<Staged, Error> {
-        let object = self.object(bucket, key)?;
+        let (store, object) = (self.store.clone(), self.object(bucket, key)?);
         if object.len == 0 {
             return Err(invalid("Uploaded file must be a non-empty zip").into());
         }
         if object.len > limits::PACKAGE_UNPACKED {
             return Err(too_large().into());
         }
-        // Between the look and this the object may have been deleted.
-        let file = self.store.blobs().read(object.blob).map_err(|error| match error {
-            store::Error::File { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+        let reader = store.read(|view| Reader::open(&store, view, &object, None, 0..object.len));
+        let reader = reader.map_err(|error| match error {
+            // Between the look and this the object may have been deleted.
+            ReadError::Store(store::Error::File { ref source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
                 Error::Fault(no_key())
             }
-            error => error.into(),
+            ReadError::Store(error) => error.into(),
+            ReadError::CustomerKey => Error::Fault(from_s3(
+                "InvalidRequest",
+                "The object was stored using a form of Server Side Encryption. The correct parameters must be provided \
+                 to retrieve the object.",
+            )),
+            ReadError::Key(_) => store::Error::Missing { what: "the key of an object" }.into(),
         })?;
-        let mut file = tokio::fs::File::from_std(file);
-        let mut writer = self.store.blobs().writer().await?;
-        let mut hash = Sha256::new();
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let length = file.read(&mut chunk).await.map_err(|error| store::Error::File {
-                action: "read",
-                path: format!("s3://{bucket}/{key}").into(),
-                source: error.into(),
-            })?;
-            if length == 0 {
-                break;
-            }
-            hash.update(&chunk[..length]);
-            writer.append(&chunk[..length]).await?;
-        }
-        Ok(Staged { id: code_id(hash.finalize()), zip: writer.finish().await? })
+        let copying = tokio::task::spawn_blocking(move || copy(&store, &reader, object.len));
+        let (hash, zip) = copying.await.map_err(|_| store::Error::Closed)??;
+        Ok(Staged { id: code_id(hash), zip })
     }
 
     fn object(&self, bucket: &str, key: &str) -> Result<Object, Error> {
@@ -151,6 +147,28 @@ impl Lambda {
             tracing::info!(%blob, %error, "cannot remove a zip yet");
         }
     }
+}
+
+/// Copies the bytes of an object to a blob; it blocks.
+fn copy(
+    store: &Store,
+    reader: &Reader,
+    len: u64,
+) -> Result<(impl AsRef<[u8]> + use<>, Pinned), store::Error> {
+    let mut writer = store.blobs().writer()?;
+    let mut hash = Sha256::new();
+    let mut at = 0;
+    while at < len {
+        let piece = reader.read(at..len.min(at + CHUNK)).map_err(|error| store::Error::File {
+            action: "read",
+            path: "an object".into(),
+            source: error.into(),
+        })?;
+        at += piece.len() as u64;
+        hash.update(&piece);
+        writer.append(&piece)?;
+    }
+    Ok((hash.finalize(), writer.finish()?))
 }
 
 fn code_id(hash: impl AsRef<[u8]>) -> CodeId {

@@ -140,7 +140,7 @@ fn new_function(
 #[cfg(test)]
 mod tests {
     use crate::lambda::testing::{ARN, Bench, ZIP, base64};
-    use crate::object::{OBJECTS, Object, object_key};
+    use crate::object::{Content, OBJECTS, Object, object_key};
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     use model::{FunctionArn, Timestamp};
@@ -223,15 +223,7 @@ mod tests {
             .lambda
             .store
             .write(move |tx| {
-                let object = Object {
-                    blob: blob.id,
-                    len: blob.len,
-                    etag: String::new(),
-                    last_modified: Timestamp(0),
-                    headers: Default::default(),
-                    metadata: Default::default(),
-                    checksums: Default::default(),
-                };
+                let object = Object::new(Content::Blob(blob.id), blob.len, Timestamp(0));
                 tx.link(&blob)?;
                 tx.put(&OBJECTS, object_key("bucket", "code.zip"), &object)
             })

@@ -3,14 +3,17 @@
 use super::error::not_supported;
 use super::operations::OPERATIONS;
 use super::request::Context;
-use super::{XML_BODY, parameters};
+use super::{State, XML_BODY, anonymous, parameters};
 use async_trait::async_trait;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::path::S3Path;
 use s3s::{S3ErrorCode, S3Result};
+use std::sync::Arc;
+use wire::credential::query_value;
 
 /// Lets through the operations that are supported, with the headers that are.
-pub(super) struct Supported;
+pub(super) struct Supported(pub(super) Arc<State>);
 
 #[async_trait]
 impl S3Access for Supported {
@@ -19,13 +22,36 @@ impl S3Access for Supported {
         if !OPERATIONS.contains(&operation) {
             return Err(not_supported(format_args!("The operation {operation}")));
         }
-        let stream = operation == "PutObject";
+        let stream = matches!(operation, "PutObject" | "UploadPart");
         if let Some(request) = context.extensions_mut().get::<Context>()
             && !stream
         {
             request.report.limit_document(XML_BODY as u64);
         }
-        parameters::check_headers(context.headers())
+        parameters::check_headers(context.headers())?;
+        let anonymous =
+            context.extensions_mut().get::<Context>().filter(|request| request.anonymous).cloned();
+        if let Some(request) = anonymous {
+            self.check_anonymous(context, &request)?;
+        }
+        Ok(())
+    }
+}
+
+impl Supported {
+    /// Refuses what not everybody may do.
+    fn check_anonymous(&self, context: &S3AccessContext<'_>, request: &Context) -> S3Result<()> {
+        let operation = context.s3_op().name();
+        let (bucket, key) = match context.s3_path() {
+            S3Path::Root => (None, None),
+            S3Path::Bucket { bucket } => (Some(&**bucket), None),
+            S3Path::Object { bucket, key } => (Some(&**bucket), Some(&**key)),
+        };
+        let version = query_value(context.uri().query().unwrap_or_default(), "versionId");
+        self.0
+            .store
+            .read(|view| anonymous::check(view, operation, bucket, key, version.as_deref()))
+            .map_err(|error| error.answer("a request of anybody", request.id))
     }
 }
 

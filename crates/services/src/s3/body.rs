@@ -23,6 +23,8 @@ pub(super) struct Report(Arc<Mutex<Found>>);
 struct Found {
     /// The largest document, where the body is one and no object.
     document: Option<u64>,
+    /// A checksum that is wanted beside the request's own.
+    wanted: Option<Algorithm>,
     digests: Option<Digests>,
     refusal: Option<S3Error>,
 }
@@ -31,6 +33,11 @@ impl Report {
     /// The body is a document that will be held in memory: it may have so many bytes.
     pub(super) fn limit_document(&self, limit: u64) {
         self.lock().document = Some(limit);
+    }
+
+    /// Before the body is read: this checksum is to be computed, whatever the request claims.
+    pub(super) fn compute(&self, algorithm: Algorithm) {
+        self.lock().wanted = Some(algorithm);
     }
 
     /// The digests of a body that was read to its end and found right.
@@ -55,6 +62,7 @@ pub(super) struct Verified {
     report: Report,
     /// `None` when the end was reached.
     hashers: Option<Hashers>,
+    started: bool,
     trailers: http::HeaderMap,
     len: u64,
 }
@@ -78,7 +86,15 @@ impl Verified {
             Some(length) => Source::Chunked(AwsChunked::new(body, length)),
             None => Source::Plain(body),
         };
-        Verified { source, claims, report, hashers: Some(hashers), trailers: http::HeaderMap::new(), len: 0 }
+        Verified {
+            source,
+            claims,
+            report,
+            hashers: Some(hashers),
+            started: false,
+            trailers: http::HeaderMap::new(),
+            len: 0,
+        }
     }
 
     fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, S3Error>>> {
@@ -174,6 +190,12 @@ impl http_body::Body for Verified {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
+        if !std::mem::replace(&mut this.started, true)
+            && let Some(wanted) = this.report.lock().wanted
+            && let Some(hashers) = this.hashers.take()
+        {
+            this.hashers = Some(hashers.and(wanted));
+        }
         loop {
             let step = match ready!(this.poll_source(context)) {
                 Some(frame) => frame.and_then(|frame| this.take_in(frame)),

@@ -19,6 +19,57 @@ pub(super) struct Bucket {
     pub(super) created: Timestamp,
     /// The region that its creator named; `None` for the installation's own.
     pub(super) location: Option<String>,
+    /// `None` until somebody turned versioning on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) versioning: Option<Versioning>,
+    /// Object lock, if the bucket has it. Once on, it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lock: Option<Lock>,
+    /// Whose ACLs count; `None` is `BucketOwnerEnforced`: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ownership: Option<String>,
+    /// The canned ACL, where it is another than `private`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) acl: Option<String>,
+    /// Whether lifecycle rules are set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lifecycle: bool,
+}
+
+/// Whether new objects become versions beside older ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Versioning {
+    Enabled,
+    Suspended,
+}
+
+/// A bucket's object lock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Lock {
+    pub(super) default: Option<DefaultRetention>,
+}
+
+/// The retention of new versions that do not bring one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct DefaultRetention {
+    pub(super) compliance: bool,
+    pub(super) days: u32,
+    /// It was given in years.
+    pub(super) years: Option<i32>,
+}
+
+impl Bucket {
+    pub(super) fn new(created: Timestamp, location: Option<String>) -> Self {
+        Bucket {
+            created,
+            location,
+            versioning: None,
+            lock: None,
+            ownership: None,
+            acl: None,
+            lifecycle: false,
+        }
+    }
 }
 
 impl Stored for Bucket {}

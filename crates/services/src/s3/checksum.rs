@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crc_fast::CrcAlgorithm;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 
 /// A checksum that S3 knows.
@@ -48,6 +49,42 @@ impl Algorithm {
 
     pub(super) fn of_header(header: &str) -> Option<Self> {
         Algorithm::ALL.into_iter().find(|algorithm| algorithm.header().eq_ignore_ascii_case(header))
+    }
+
+    /// As events and messages name it.
+    pub(super) fn lower_name(self) -> String {
+        self.name().to_ascii_lowercase()
+    }
+
+    fn crc(self) -> Option<CrcAlgorithm> {
+        match self {
+            Algorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
+            Algorithm::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
+            Algorithm::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
+            Algorithm::Sha1 | Algorithm::Sha256 => None,
+        }
+    }
+
+    /// The checksum of the bytes of `one` and of the `len` bytes of `other`, one behind the other.
+    pub(super) fn combine(self, one: &str, other: &str, len: u64) -> Option<String> {
+        let number = |value: &str| {
+            let bytes = STANDARD.decode(value).ok()?;
+            Some(bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
+        };
+        let combined = crc_fast::checksum_combine(self.crc()?, number(one)?, number(other)?, len);
+        let bytes = combined.to_be_bytes();
+        Some(STANDARD.encode(if self == Algorithm::Crc64Nvme { &bytes[..] } else { &bytes[4..] }))
+    }
+
+    /// The checksum of the checksums of parts.
+    pub(super) fn of_parts<'a>(self, parts: impl Iterator<Item = &'a str>) -> Option<String> {
+        let mut hasher = Hasher::new(self);
+        let mut count = 0;
+        for part in parts {
+            hasher.update(&STANDARD.decode(part).ok()?);
+            count += 1;
+        }
+        Some(format!("{}-{count}", hasher.finish()))
     }
 
     /// Whether `value` has the form of this checksum: base64 of the right number of bytes.
@@ -108,6 +145,7 @@ pub(super) struct Hashers {
     sha256: Option<Sha256>,
     algorithm: Algorithm,
     checksum: Hasher,
+    also: Option<(Algorithm, Hasher)>,
 }
 
 /// What was computed.
@@ -119,6 +157,18 @@ pub(super) struct Digests {
     pub(super) algorithm: Algorithm,
     /// In base64.
     pub(super) checksum: String,
+    /// A second one, where the request's own is not the one that is kept.
+    pub(super) also: Option<(Algorithm, String)>,
+}
+
+impl Digests {
+    /// The checksum of this algorithm, if it was computed.
+    pub(super) fn of(&self, algorithm: Algorithm) -> Option<&str> {
+        if self.algorithm == algorithm {
+            return Some(&self.checksum);
+        }
+        self.also.as_ref().filter(|also| also.0 == algorithm).map(|also| also.1.as_str())
+    }
 }
 
 impl Hashers {
@@ -128,7 +178,14 @@ impl Hashers {
             sha256: with_sha256.then(Sha256::new),
             algorithm,
             checksum: Hasher::new(algorithm),
+            also: None,
         }
+    }
+
+    /// Computes the checksum of `algorithm` too.
+    pub(super) fn and(mut self, algorithm: Algorithm) -> Self {
+        self.also = (algorithm != self.algorithm).then(|| (algorithm, Hasher::new(algorithm)));
+        self
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -137,6 +194,9 @@ impl Hashers {
             sha256.update(bytes);
         }
         self.checksum.update(bytes);
+        if let Some((_, hasher)) = &mut self.also {
+            hasher.update(bytes);
+        }
     }
 
     pub(super) fn finish(self) -> Digests {
@@ -145,6 +205,7 @@ impl Hashers {
             sha256: self.sha256.map(|sha256| hex(sha256.finalize().as_ref())),
             algorithm: self.algorithm,
             checksum: self.checksum.finish(),
+            also: self.also.map(|(algorithm, hasher)| (algorithm, hasher.finish())),
         }
     }
 }
@@ -183,6 +244,29 @@ mod tests {
             let sha256 = "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225";
             assert_eq!(digests.sha256.as_deref(), Some(sha256));
         }
+    }
+
+    #[test]
+    fn checksums_of_parts_become_those_of_the_whole() {
+        for algorithm in Algorithm::ALL.into_iter().filter(|algorithm| algorithm.crc().is_some()) {
+            let of = |bytes: &[u8]| {
+                let mut hashers = Hashers::new(algorithm, false);
+                hashers.update(bytes);
+                hashers.finish().checksum
+            };
+            assert_eq!(
+                algorithm.combine(&of(b"12345"), &of(b"6789"), 4),
+                Some(of(b"123456789")),
+                "{algorithm:?}"
+            );
+        }
+        assert_eq!(Algorithm::Sha1.combine("", "", 0), None);
+        // Of one part that is empty, as published for SHA-256 of the digest of nothing.
+        let empty = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        assert_eq!(
+            Algorithm::Sha256.of_parts([empty].into_iter()).unwrap(),
+            "Xfbg4nYTWdMKgnUFjimfzAOBU0VF9Vz0PkGYP11MlFY=-1"
+        );
     }
 
     #[test]

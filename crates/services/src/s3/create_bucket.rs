@@ -3,10 +3,13 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 
 use super::State;
-use super::bucket::{BUCKETS, Bucket, MOST, is_valid_new_name};
+use super::acl::{self, is_public};
+use super::bucket::{BUCKETS, Bucket, Lock, MOST, Versioning, is_valid_new_name};
 use super::error::{Error, Result, not_supported, refuse};
 use super::parameters::check_query;
 use super::request::Context;
+use super::settings::PUBLIC_ACCESS_BLOCK;
+use super::{ownership_controls, public_access_block};
 use s3s::dto::{CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 use store::Tx;
@@ -29,16 +32,37 @@ pub(super) async fn run(
         ));
     }
     let location = location(request.input.create_bucket_configuration)?;
+    let headers = &request.headers;
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let mut new = Bucket::new(state.store.now(), location);
+    new.ownership = text("x-amz-object-ownership").map(ownership_controls::checked).transpose()?.flatten();
+    new.acl = acl::of_headers(headers)?;
+    if new.ownership.is_none() && new.acl.is_some() {
+        return Err(refuse(
+            S3ErrorCode::InvalidBucketAclWithObjectOwnership,
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        ));
+    }
+    if is_public(new.acl.as_deref()) {
+        return Err(refuse(
+            S3ErrorCode::AccessDenied,
+            "Access Denied: a new bucket blocks public ACLs; delete its public access block first.",
+        ));
+    }
+    if text("x-amz-bucket-object-lock-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
+        new.lock = Some(Lock::default());
+        new.versioning = Some(Versioning::Enabled);
+    }
     let answer = CreateBucketOutput { location: Some(format!("/{name}")) };
     let region = state.region.clone();
-    state.store.write(move |tx| create(tx, &name, location, &region)).await?;
+    state.store.write(move |tx| create(tx, &name, new, &region)).await?;
     Ok(S3Response::new(answer))
 }
 
-fn create(tx: &Tx<'_>, name: &str, location: Option<String>, region: &str) -> Result<()> {
+fn create(tx: &Tx<'_>, name: &str, mut new: Bucket, region: &str) -> Result<()> {
     if let Some(present) = tx.get(&BUCKETS, name)? {
         let oldest = |location: &Option<String>| location.as_deref().unwrap_or(region) == OLDEST_REGION;
-        if oldest(&present.location) && oldest(&location) {
+        if oldest(&present.location) && oldest(&new.location) {
             return Ok(());
         }
         return Err(refuse(
@@ -52,8 +76,9 @@ fn create(tx: &Tx<'_>, name: &str, location: Option<String>, region: &str) -> Re
             format!("There are {MOST} buckets, which is the limit."),
         ));
     }
-    tx.put(&BUCKETS, name, &Bucket { created: tx.now(), location })?;
-    Ok(())
+    new.created = tx.now();
+    tx.put(&BUCKETS, name, &new)?;
+    PUBLIC_ACCESS_BLOCK.put(tx, name, &public_access_block::everything())
 }
 
 fn location(configuration: Option<CreateBucketConfiguration>) -> Result<Option<String>> {
@@ -122,7 +147,7 @@ mod tests {
             ("/new", configuration("us-east-1"), "400 InvalidLocationConstraint"),
             ("/new", configuration("&lt;"), "400 InvalidLocationConstraint"),
             ("/new", "<Create".to_owned(), "400 MalformedXML"),
-            ("/box?versioning", String::new(), "501 NotImplemented The operation PutBucketVersioning"),
+            ("/box?versioning", String::new(), "400 MissingRequestBodyError"),
             ("/new?somethingElse", String::new(), "501 NotImplemented"),
         ] {
             let refused = bench.refused("PUT", uri, &[], &body).await;

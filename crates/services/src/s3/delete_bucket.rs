@@ -4,14 +4,20 @@
 
 use super::State;
 use super::bucket::{BUCKETS, existing};
-use super::error::{Result, refuse};
+use super::change::Unlinked;
+use super::error::{Error, Result, refuse};
 use super::notification::NOTIFICATIONS;
 use super::parameters::check_query;
 use super::request::Context;
+use super::settings;
+use super::upload::{UPLOADS, forget};
+use super::version::{VERSIONS, read_base};
 use crate::object::{OBJECTS, object_key};
 use s3s::dto::{DeleteBucketInput, DeleteBucketOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 use store::Tx;
+use store::kv::From as Start;
+use uuid::Uuid;
 
 pub(super) async fn run(
     state: &State,
@@ -20,11 +26,11 @@ pub(super) async fn run(
 ) -> Result<S3Response<DeleteBucketOutput>> {
     check_query(&request.uri, &[])?;
     let bucket = request.input.bucket;
-    state.store.write(move |tx| delete(tx, &bucket)).await?;
+    state.change(None, move |tx| delete(tx, &bucket)).await?;
     Ok(S3Response::new(DeleteBucketOutput {}))
 }
 
-fn delete(tx: &Tx<'_>, bucket: &str) -> Result<()> {
+fn delete(tx: &Tx<'_>, bucket: &str) -> Result<((), Unlinked)> {
     existing(tx, bucket)?;
     if tx.any(&OBJECTS, &object_key(bucket, ""))? {
         return Err(refuse(
@@ -32,7 +38,22 @@ fn delete(tx: &Tx<'_>, bucket: &str) -> Result<()> {
             "The bucket you tried to delete is not empty: delete its objects first.",
         ));
     }
+    if tx.any(&VERSIONS, &object_key(bucket, ""))? {
+        return Err(refuse(
+            S3ErrorCode::BucketNotEmpty,
+            "The bucket you tried to delete is not empty. You must delete all versions in the bucket.",
+        ));
+    }
+    let mut unlinked = Unlinked::new();
+    let prefix = object_key(bucket, "");
+    // Uploads under way do not keep a bucket; they end with it.
+    while let Some((place, _)) = tx.scan(&UPLOADS, &prefix, Start::At(&prefix), 1)?.into_iter().next() {
+        let id = place.len().checked_sub(16).and_then(|at| Uuid::from_slice(place.get(at..)?).ok());
+        let id = id.ok_or(Error::Broken("an upload's record has a key that cannot be read"))?;
+        unlinked.extend(forget(tx, bucket, &read_base(bucket, &place, 16)?, id)?);
+    }
+    settings::forget(tx, bucket)?;
     tx.delete(&NOTIFICATIONS, bucket)?;
     tx.delete(&BUCKETS, bucket)?;
-    Ok(())
+    Ok(((), unlinked))
 }

@@ -4,11 +4,11 @@
 
 use super::State;
 use super::bucket::existing;
-use super::change::{Unlinked, delete};
+use super::change::{REMOVED, Removal, Removed, Unlinked, delete};
 use super::conditions::WriteConditions;
 use super::error::{Error, Result, not_supported, refuse};
 use super::event::Origin;
-use super::parameters::check_query;
+use super::parameters::{bypasses_governance, check_query};
 use super::request::Context;
 use s3s::dto::{DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition, ObjectIdentifier};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response};
@@ -16,6 +16,9 @@ use store::Tx;
 
 /// The most objects of one request.
 const MOST: usize = 1_000;
+
+/// The longest key, in bytes.
+const LONGEST_KEY: usize = 1_024;
 
 pub(super) async fn run(
     state: &State,
@@ -29,15 +32,16 @@ pub(super) async fn run(
     }
     let quiet = wanted.quiet.unwrap_or(false);
     let origin = Origin::of(context, &state.region);
+    let bypass = bypasses_governance(&request.headers);
     let (deleted, errors) = state
         .change(None, move |tx| {
             existing(tx, &bucket)?;
             let (mut deleted, mut errors, mut unlinked) = (Vec::new(), Vec::new(), Unlinked::new());
             for object in wanted.objects {
-                match delete_one(tx, &origin, &bucket, &object) {
-                    Ok(blobs) => {
+                match delete_one(tx, &origin, &bucket, &object, bypass) {
+                    Ok((removed, blobs)) => {
                         unlinked.extend(blobs);
-                        deleted.push(DeletedObject { key: Some(object.key), ..DeletedObject::default() });
+                        deleted.push(told(object, removed));
                     }
                     Err(Error::Refused(refusal)) => errors.push(entry(object, &refusal)),
                     Err(error) => return Err(error),
@@ -53,16 +57,32 @@ pub(super) async fn run(
     }))
 }
 
-fn delete_one(tx: &Tx<'_>, origin: &Origin, bucket: &str, object: &ObjectIdentifier) -> Result<Unlinked> {
-    if object.version_id.as_ref().is_some_and(|version| version != "null") {
-        return Err(not_supported("The parameter VersionId").into());
-    }
+fn delete_one(
+    tx: &Tx<'_>,
+    origin: &Origin,
+    bucket: &str,
+    object: &ObjectIdentifier,
+    bypass: bool,
+) -> Result<(Removed, Unlinked)> {
     if object.size.is_some() || object.last_modified_time.is_some() {
         return Err(not_supported("A condition on Size or LastModifiedTime").into());
     }
+    if object.key.len() > LONGEST_KEY {
+        return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
+    }
     let if_match = object.e_tag.clone().map(ETagCondition::ETag);
     let conditions = WriteConditions { if_match, if_none_match: None };
-    delete(tx, origin, (bucket, &object.key), &conditions)
+    let removal = Removal { version: object.version_id.clone(), bypass, conditions };
+    delete(tx, origin, (bucket, &object.key), &removal, REMOVED)
+}
+
+fn told(object: ObjectIdentifier, removed: Removed) -> DeletedObject {
+    DeletedObject {
+        delete_marker: removed.marker.then_some(true),
+        delete_marker_version_id: removed.version.filter(|_| removed.marker),
+        key: Some(object.key),
+        version_id: object.version_id,
+    }
 }
 
 fn entry(object: ObjectIdentifier, refusal: &S3Error) -> s3s::dto::Error {
@@ -82,14 +102,14 @@ mod tests {
     async fn many_objects_go_at_once_and_each_refusal_is_told() {
         let bench = Bench::new().await;
         for key in ["a", "b%3C", "c"] {
-            bench.send("PUT", &format!("/box/{key}"), &[], "same").await;
+            bench.send("PUT", &format!("/box/{key}"), &[], &"same".repeat(5_000)).await;
         }
         let document = "<Delete><Object><Key>a</Key></Object><Object><Key>b&lt;</Key></Object>\
             <Object><Key>none</Key></Object><Object><Key>c</Key><VersionId>1</VersionId></Object></Delete>";
         let answer = bench.send("POST", "/box?delete", &[], document).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body.matches("<Deleted>").count(), 3);
-        assert_eq!((answer.element("Code"), answer.element("VersionId")), ("NotImplemented", "1"));
+        assert_eq!((answer.element("Code"), answer.element("VersionId")), ("InvalidArgument", "1"));
         assert_eq!(bench.files(), 1);
         let quiet = "<Delete><Quiet>true</Quiet><Object><Key>c</Key></Object></Delete>";
         let answer = bench.send("POST", "/box?delete", &[], quiet).await;
@@ -100,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn documents_that_cannot_be_followed_change_nothing() {
         let bench = Bench::new().await;
-        bench.send("PUT", "/box/k0", &[], "x").await;
+        bench.send("PUT", "/box/k0", &[], &"x".repeat(20_000)).await;
         let many: String = (0..1_001).map(|n| format!("<Object><Key>k{n}</Key></Object>")).collect();
         let many = format!("<Delete>{many}</Delete>");
         let one = "<Delete><Object><Key>k0</Key></Object></Delete>";

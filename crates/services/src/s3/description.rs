@@ -3,6 +3,10 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
 
 use super::error::{Result, refuse};
+use super::tags::{self, Tags};
+use super::{acl, lock};
+use crate::object::Object;
+use http::HeaderMap;
 use s3s::S3ErrorCode;
 use s3s::dto::{Expires, Metadata, Timestamp, TimestampFormat};
 use std::collections::BTreeMap;
@@ -25,6 +29,74 @@ pub(super) struct Description {
 }
 
 type Headers = BTreeMap<String, String>;
+
+/// Storage classes that a request may name. All are kept on the same disk; what is archived is read only when restored.
+const STORAGE_CLASSES: &[&str] = &[
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+];
+
+/// The header that is kept among an object's own.
+pub(super) const REDIRECT: &str = "x-amz-website-redirect-location";
+
+/// Everything that a record holds beside its bytes, checked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Described {
+    pub(super) headers: Headers,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) tags: Tags,
+    pub(super) storage_class: Option<String>,
+    pub(super) lock: lock::Wanted,
+    pub(super) acl: Option<String>,
+}
+
+impl Described {
+    /// Of a description, and of what only the headers of the request say.
+    pub(super) fn of(description: Description, request: &HeaderMap) -> Result<Self> {
+        let (mut headers, metadata) = description.checked()?;
+        let text = |name: &str| request.get(name).map(|value| value.to_str().unwrap_or_default());
+        if let Some(to) = text(REDIRECT) {
+            if !to.starts_with('/') && !to.starts_with("http://") && !to.starts_with("https://") {
+                return Err(refuse(
+                    S3ErrorCode::Custom("InvalidRedirectLocation".into()),
+                    "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+                ));
+            }
+            headers.insert(REDIRECT.to_owned(), to.to_owned());
+        }
+        let storage_class = text("x-amz-storage-class").unwrap_or(STORAGE_CLASSES[0]);
+        if !STORAGE_CLASSES.contains(&storage_class) {
+            return Err(refuse(
+                S3ErrorCode::InvalidStorageClass,
+                "The storage class you specified is not valid",
+            ));
+        }
+        Ok(Described {
+            headers,
+            metadata,
+            tags: text("x-amz-tagging").map(tags::of_header).transpose()?.unwrap_or_default(),
+            storage_class: (storage_class != STORAGE_CLASSES[0]).then(|| storage_class.to_owned()),
+            lock: lock::Wanted::of_headers(request)?,
+            acl: acl::of_headers(request)?,
+        })
+    }
+
+    /// Makes it the object's.
+    pub(super) fn put_on(self, object: &mut Object) {
+        object.headers = self.headers;
+        object.metadata = self.metadata;
+        object.tags = self.tags;
+        object.storage_class = self.storage_class;
+        object.acl = self.acl;
+        self.lock.put_on(object);
+    }
+}
 
 impl Description {
     /// The headers and the metadata as they are stored.

@@ -1,5 +1,7 @@
 //! What stops an operation: the caller's fault, or ours.
 
+use crate::object::incoming::IncomingError;
+use crate::object::read::ReadError;
 use model::RequestId;
 use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
@@ -15,23 +17,48 @@ pub(super) enum Error {
     /// A fault of the store.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// An object's file could not be read.
-    #[error("reading blob {blob}")]
-    Read {
-        /// The blob.
-        blob: store::blob::BlobId,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// An object's bytes could not be read.
+    #[error("reading an object")]
+    Read(#[source] std::io::Error),
     /// Something that cannot happen did.
     #[error("{0}")]
     Broken(&'static str),
 }
 
+impl From<IncomingError> for Error {
+    fn from(error: IncomingError) -> Self {
+        match error {
+            IncomingError::Store(error) => error.into(),
+            IncomingError::Cipher(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => error.into(),
+            ReadError::Key(error) => error.into(),
+            ReadError::CustomerKey => Error::Broken("a customer's key was not checked before a read"),
+        }
+    }
+}
+
 /// The caller's fault: AWS's code, and what went wrong.
 pub(super) fn refuse(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -> Error {
-    Error::Refused(S3Error::with_message(code, message))
+    let mut error = S3Error::with_message(code, message);
+    if matches!(error.code(), S3ErrorCode::Custom(_)) {
+        // A code that `s3s` has no word for; those of S3 are the caller's fault.
+        error.set_status_code(http::StatusCode::BAD_REQUEST);
+    }
+    Error::Refused(error)
+}
+
+/// The caller asked for something that is not there; `code` says what.
+pub(super) fn not_found(code: &'static str, message: &'static str) -> Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(http::StatusCode::NOT_FOUND);
+    Error::Refused(error)
 }
 
 /// A part of S3 that Mayfly does not have; `what` names it.

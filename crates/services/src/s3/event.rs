@@ -1,16 +1,17 @@
 //! The events of S3, submitted in the transaction of the change they tell of.
 
+use super::destination;
 use super::error::{Error, Result};
 use super::event_document::Change;
 use super::notification::NOTIFICATIONS;
 use super::request::Context;
 use crate::object::Object;
-use model::{Event, FunctionArn, RequestId, Source};
+use model::RequestId;
 use serde::{Deserialize, Serialize};
 use store::Tx;
-use store::kv::{SPECS, Stored, Table};
+use store::kv::{Stored, Table};
 
-/// How many changes were told of, under the key `""`.
+/// The last number of [`next_sequence`], under the key `""`.
 const TOLD: Table<Told> = Table::new("s3.told");
 
 #[derive(Serialize, Deserialize)]
@@ -36,8 +37,18 @@ impl Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Put,
+    Posted,
     Copied,
+    Completed,
     Deleted,
+    Marked,
+    Expired,
+    ExpiredByMarker,
+    Tagged,
+    Untagged,
+    AclPut,
+    RestorePosted,
+    RestoreCompleted,
 }
 
 impl Kind {
@@ -45,8 +56,18 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Put => "ObjectCreated:Put",
+            Kind::Posted => "ObjectCreated:Post",
             Kind::Copied => "ObjectCreated:Copy",
+            Kind::Completed => "ObjectCreated:CompleteMultipartUpload",
             Kind::Deleted => "ObjectRemoved:Delete",
+            Kind::Marked => "ObjectRemoved:DeleteMarkerCreated",
+            Kind::Expired => "LifecycleExpiration:Delete",
+            Kind::ExpiredByMarker => "LifecycleExpiration:DeleteMarkerCreated",
+            Kind::Tagged => "ObjectTagging:Put",
+            Kind::Untagged => "ObjectTagging:Delete",
+            Kind::AclPut => "ObjectAcl:Put",
+            Kind::RestorePosted => "ObjectRestore:Post",
+            Kind::RestoreCompleted => "ObjectRestore:Completed",
         }
     }
 }
@@ -58,28 +79,29 @@ pub(super) fn notify(
     (bucket, key): (&str, &str),
     kind: Kind,
     object: Option<&Object>,
+    version: Option<&str>,
 ) -> Result<()> {
     let Some(rules) = tx.get(&NOTIFICATIONS, bucket)? else { return Ok(()) };
     let mut sequencer = None;
     for rule in rules.0.iter().filter(|rule| rule.matches(kind, key)) {
-        // A function that is gone is not told, as S3 does not.
-        if tx.get(&SPECS, &rule.function)?.is_none() {
+        // A destination that is gone is not told, as S3 does not.
+        if !destination::exists(tx, &rule.destination)? {
             continue;
         }
         let sequence = match sequencer {
             Some(sequence) => sequence,
             None => *sequencer.insert(next_sequence(tx)?),
         };
-        let change = Change { origin, bucket, key, kind, object, at: tx.now(), sequence };
+        let change = Change { origin, bucket, key, kind, object, at: tx.now(), sequence, version };
         let payload = change.document(&rule.id).map_err(|_| Error::Broken("an event cannot be written"))?;
-        let function = FunctionArn::from_stored(rule.function.clone());
-        tx.submit(&Event::new(function, Source::S3, tx.now(), payload))?;
+        destination::send(tx, &rule.destination, payload)?;
     }
     Ok(())
 }
 
-/// Rises with every change that is told of: changes of one key can be put in order by it.
-fn next_sequence(tx: &Tx<'_>) -> Result<u64> {
+/// Rises with every version that is made and with every change that is told of: changes of one key can be put in order
+/// by it.
+pub(super) fn next_sequence(tx: &Tx<'_>) -> Result<u64> {
     let next = tx.get(&TOLD, "")?.map_or(0, |told| told.0) + 1;
     tx.put(&TOLD, "", &Told(next))?;
     Ok(next)

@@ -24,6 +24,8 @@ pub(super) struct Change<'a> {
     pub(super) object: Option<&'a Object>,
     pub(super) at: Timestamp,
     pub(super) sequence: u64,
+    /// The version that was made or removed, in a bucket with versions.
+    pub(super) version: Option<&'a str>,
 }
 
 impl Change<'_> {
@@ -53,6 +55,7 @@ impl Change<'_> {
                     key: encode_key(self.key),
                     size: self.object.map(|object| object.len),
                     e_tag: self.object.map(|object| object.etag.as_str()),
+                    version_id: self.version,
                     // Of one length, so that they compare as text whichever end is padded.
                     sequencer: hex(&self.sequence.to_be_bytes()).to_ascii_uppercase(),
                 },
@@ -129,5 +132,7 @@ struct SubjectObject<'a> {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     e_tag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<&'a str>,
     sequencer: String,
 }

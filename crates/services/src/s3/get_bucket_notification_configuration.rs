@@ -43,6 +43,6 @@ fn configuration(rule: Rule) -> LambdaFunctionConfiguration {
             key: Some(S3KeyFilter { filter_rules: Some(filters) }),
         }),
         id: Some(rule.id),
-        lambda_function_arn: rule.function,
+        lambda_function_arn: rule.destination,
     }
 }

@@ -31,6 +31,15 @@ pub(super) struct Claims {
 impl Claims {
     /// Takes the claims out of `headers` and leaves there what describes the decoded body.
     pub(super) fn take(headers: &mut HeaderMap) -> S3Result<Self> {
+        Claims::take_some(headers, true)
+    }
+
+    /// The same of a request whose checksums, if any, are not of its body: those stay where they are.
+    pub(super) fn take_without_checksums(headers: &mut HeaderMap) -> S3Result<Self> {
+        Claims::take_some(headers, false)
+    }
+
+    fn take_some(headers: &mut HeaderMap, checksums: bool) -> S3Result<Self> {
         let mut claims = Claims::default();
         let encodings = text(headers, CONTENT_ENCODING.as_str())?.unwrap_or_default();
         let mut chunked = encodings.split(',').any(|part| part.trim().eq_ignore_ascii_case("aws-chunked"));
@@ -58,7 +67,11 @@ impl Claims {
                 )
             })?);
         }
-        claims.take_checksums(headers)?;
+        if checksums {
+            claims.take_checksums(headers)?;
+        } else {
+            headers.remove(SDK_ALGORITHM);
+        }
         let decoded = remove(headers, DECODED_LENGTH)?;
         if chunked {
             let length = decoded.as_deref().ok_or_else(|| {

@@ -4,6 +4,7 @@ use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
 
 /// The domains below which a host name's first labels are a bucket.
+#[derive(Clone)]
 pub(super) struct Domains(Vec<String>);
 
 impl Domains {
@@ -31,6 +32,18 @@ impl Domains {
             }
         }
         None
+    }
+}
+
+impl Domains {
+    /// The bucket that a request's host or path names, and whether a key follows.
+    pub(super) fn bucket_of(&self, host: Option<&str>, path: &str) -> Option<(String, bool)> {
+        let path = path.trim_start_matches('/');
+        if let Some(bucket) = host.and_then(|host| self.bucket(host)) {
+            return Some((bucket.to_ascii_lowercase(), !path.is_empty()));
+        }
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        (!bucket.is_empty()).then(|| (bucket.to_owned(), !key.is_empty()))
     }
 }
 

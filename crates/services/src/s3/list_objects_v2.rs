@@ -133,15 +133,21 @@ impl Encoding {
     pub(super) fn entries(self, page: Page, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
         let objects = page.objects.into_iter().map(|(key, object)| Object {
             checksum_algorithm: Some(object.checksums.keys().cloned().map(ChecksumAlgorithm::from).collect()),
-            checksum_type: (!object.checksums.is_empty())
-                .then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
+            checksum_type: (!object.checksums.is_empty()).then(|| {
+                let kind = if object.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+                ChecksumType::from_static(kind)
+            }),
             e_tag: Some(ETag::Strong(object.etag)),
             key: Some(self.text(key)),
             last_modified: Some(Timestamp::from(object.last_modified.to_date_time())),
             owner: with_owner.then(owner),
             restore_status: None,
             size: i64::try_from(object.len).ok(),
-            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+            storage_class: Some(
+                object
+                    .storage_class
+                    .map_or(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD), Into::into),
+            ),
         });
         let prefixes = page
             .prefixes
@@ -244,9 +250,7 @@ mod tests {
             ("list-type=2&max-keys=x", "400 InvalidArgument"),
             ("list-type=2&continuation-token=%21", "400 InvalidArgument"),
             ("list-type=2&encoding-type=base64", "400 InvalidArgument"),
-            ("versions", "501 NotImplemented The operation ListObjectVersions"),
-            ("metadataConfiguration", "501 NotImplemented The parameter metadataConfiguration"),
-            ("uploads", "501 NotImplemented The operation ListMultipartUploads"),
+            ("metadataConfiguration", "501 NotImplemented The operation GetBucketMetadataConfiguration"),
         ] {
             let refused = bench.refused("GET", &format!("/box?{query}"), &[], "").await;
             assert!(refused.starts_with(expected), "{query}: {refused}");

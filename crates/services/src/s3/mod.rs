@@ -10,28 +10,68 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
 mod access;
+mod acl;
+mod acls;
+mod anonymous;
 mod body;
 mod bucket;
+mod bucket_cors;
+mod bucket_encryption;
+mod bucket_lifecycle;
+mod bucket_policy;
+mod bucket_tagging;
+mod bucket_versioning;
+mod bucket_website;
 mod change;
 mod checksum;
 mod conditions;
+mod cors;
+mod damage;
+mod defaults;
 mod description;
+mod destination;
 mod encoding;
 mod error;
 mod event;
 mod event_document;
+mod expiration;
+mod expire;
+mod extent;
+mod find;
+mod form_policy;
+mod get_object_attributes;
 mod headers;
 mod host;
+mod lifecycle;
+mod list_object_versions;
 mod listing;
+mod lock;
 mod notification;
+mod object_lock;
+mod object_tagging;
 mod operations;
+mod ownership_controls;
 mod parameters;
+mod policy;
+mod post_object;
+mod public_access_block;
 mod reader;
 mod request;
 mod response;
+mod restore_object;
+mod rewrite;
+mod settings;
+mod sse;
+mod tags;
+mod upload;
+mod version;
+mod website;
 
+mod abort_multipart_upload;
+mod complete_multipart_upload;
 mod copy_object;
 mod create_bucket;
+mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
@@ -41,22 +81,31 @@ mod get_object;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
+mod list_multipart_uploads;
 mod list_objects;
 mod list_objects_v2;
+mod list_parts;
 mod put_bucket_notification_configuration;
 mod put_object;
+mod upload_part;
+mod upload_part_copy;
 
 #[cfg(test)]
 mod testing;
 
-pub use operations::OPERATIONS;
+pub use damage::damaged_objects;
+pub use operations::{MISSING, OPERATIONS};
 pub use response::fault_response;
 
 use async_trait::async_trait;
+use http::Method;
+use http::header::{HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use model::RequestId;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::sync::Arc;
 use store::Store;
+use wire::credential::Credential;
 use wire::{Request, Response, Service};
 
 /// The largest XML document in a request: 1,000 keys of 1,024 bytes, each byte escaped, fit.
@@ -70,6 +119,8 @@ struct State {
 
 /// Object storage as a service.
 pub struct S3 {
+    state: Arc<State>,
+    domains: host::Domains,
     service: S3Service,
 }
 
@@ -83,14 +134,108 @@ impl S3 {
     /// The same, with buckets also found as `BUCKET.DOMAIN` for each of `domains`.
     pub fn with_domains(store: Store, region: impl Into<String>, domains: &[String]) -> Self {
         let state = Arc::new(State { store, region: region.into() });
-        let mut builder = S3ServiceBuilder::new(operations::Operations(state));
+        let domains = host::Domains::new(domains);
+        let mut builder = S3ServiceBuilder::new(operations::Operations(state.clone()));
         builder.set_auth(access::NoKeys);
-        builder.set_access(access::Supported);
-        builder.set_host(host::Domains::new(domains));
+        builder.set_access(access::Supported(state.clone()));
+        builder.set_host(domains.clone());
         let mut config = S3Config::default();
         config.xml_max_body_size = XML_BODY;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        S3 { service: builder.build() }
+        S3 { state, domains, service: builder.build() }
+    }
+
+    /// Whether a request that nobody signed may be for a bucket: it names one that is there.
+    pub fn may_answer_anybody(&self, host: Option<&str>, path: &str) -> bool {
+        host.and_then(website::bucket_of).is_some()
+            || self.domains.bucket_of(host, path).is_some_and(|(bucket, _)| {
+                self.state
+                    .store
+                    .read(|view| view.get(&bucket::BUCKETS, &bucket))
+                    .is_ok_and(|found| found.is_some())
+            })
+    }
+
+    /// Does what the lifecycle rules of all buckets say is due. To be called now and then.
+    pub async fn expire(&self) {
+        if let Err(error) = expire::run(&self.state).await {
+            tracing::error!(error = error::chain(&error), "the rules of lifecycles could not be followed");
+        }
+    }
+
+    /// Rereads all stored bytes once, at most `rate` of them in a second; damage is reported by key in the log.
+    pub async fn scrub(&self, rate: u64) {
+        if let Err(error) = damage::scrub(&self.state, rate).await {
+            tracing::error!(error = error::chain(&error), "stored bytes could not be verified");
+        }
+    }
+
+    async fn answer(
+        &self,
+        head: &response::Head,
+        request: Request,
+        bucket: Option<(String, bool)>,
+    ) -> Response {
+        if request.head.method == Method::OPTIONS {
+            let bucket = bucket.as_ref().map(|(bucket, _)| bucket.as_str());
+            return match cors::preflight(&self.state, bucket, &request.head.headers) {
+                Ok(headers) => {
+                    let mut answer = Response::new(wire::Body::empty());
+                    *answer.headers_mut() = headers;
+                    response::with_ids(head, answer)
+                }
+                Err(error) => response::refuse(head, error.answer("OPTIONS", request.id)),
+            };
+        }
+        if let (true, Some((bucket, false))) =
+            (request::is_form(&request.head.method, &request.head.headers), &bucket)
+        {
+            let Request { head: parts, body, id, .. } = request;
+            let origin = event::Origin { id, access_key: String::new(), region: self.state.region.clone() };
+            return match post_object::run(&self.state, origin, &parts, bucket, body).await {
+                Ok(answer) => response::with_ids(head, answer),
+                Err(error) => response::refuse(head, error.answer("PostObject", id)),
+            };
+        }
+        let (request, report) = match request::prepare(request) {
+            Ok(prepared) => prepared,
+            Err(refusal) => return response::refuse(head, refusal),
+        };
+        let answer = self.service.call(request).await;
+        match report.take_refusal() {
+            // The operation saw only that the body broke off; this is why.
+            Some(refusal) => response::refuse(head, refusal),
+            None => response::finish(head, answer),
+        }
+    }
+
+    /// Reads an object for a page of a website; who may is asked before.
+    async fn read_internally(
+        &self,
+        id: RequestId,
+        method: &Method,
+        bucket: &str,
+        key: &str,
+        headers: &http::HeaderMap,
+    ) -> Response {
+        let path = format!("/{bucket}/{}", encoding::encode_key(key).replace('+', "%20"));
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.method = method.clone();
+        parts.uri = http::Uri::try_from(path).unwrap_or_default();
+        for name in [RANGE, IF_NONE_MATCH, IF_MODIFIED_SINCE] {
+            if let Some(value) = headers.get(&name) {
+                parts.headers.insert(name, value.clone());
+            }
+        }
+        let credential = Some(Credential {
+            access_key: String::new(),
+            region: self.state.region.clone(),
+            service: "s3".to_owned(),
+        });
+        let request =
+            Request { head: parts, body: wire::Body::empty(), caller: wire::Caller::Outside, credential, id };
+        let head = response::Head::of(&request);
+        self.answer(&head, request, None).await
     }
 }
 
@@ -98,15 +243,28 @@ impl S3 {
 impl Service for S3 {
     async fn call(&self, request: Request) -> Response {
         let head = response::Head::of(&request);
-        let (request, report) = match request::prepare(request) {
-            Ok(prepared) => prepared,
-            Err(refusal) => return response::refuse(&head, refusal),
-        };
-        let answer = self.service.call(request).await;
-        match report.take_refusal() {
-            // The operation saw only that the body broke off; this is why.
-            Some(refusal) => response::refuse(&head, refusal),
-            None => response::finish(&head, answer),
+        let host = request.head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| request.head.uri.authority().map(|authority| authority.as_str()));
+        if let Some(bucket) = host.and_then(website::bucket_of) {
+            let (parts, id) = (&request.head, request.id);
+            return self.page(id, &parts.method, bucket, parts.uri.path(), &parts.headers).await;
         }
+        let bucket = self.domains.bucket_of(host, request.head.uri.path());
+        let asked = cors::Asked::of(&request.head.method, &request.head.headers)
+            .filter(|_| request.head.method != Method::OPTIONS);
+        let crossing = match (&asked, &bucket) {
+            (Some(asked), Some((bucket, _))) => cors::headers(&self.state, bucket, asked),
+            _ => Ok(None),
+        };
+        let id = request.id;
+        let mut answer = self.answer(&head, request, bucket).await;
+        match crossing {
+            Ok(Some(headers)) => answer.headers_mut().extend(headers),
+            Ok(None) => {}
+            Err(error) => {
+                let _ = error.answer("GetBucketCors", id);
+            }
+        }
+        answer
     }
 }

@@ -4,7 +4,7 @@
 //! and <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html>
 
 use super::encoding::decode_key;
-use super::error::{Result, not_supported, refuse};
+use super::error::{Result, refuse};
 use super::event::Kind;
 use s3s::S3ErrorCode;
 use s3s::dto::{LambdaFunctionConfiguration, NotificationConfigurationFilter};
@@ -21,29 +21,36 @@ const MOST: usize = 100;
 const LONGEST_ID: usize = 255;
 const LONGEST_VALUE: usize = 1_024;
 
-/// Events that a rule may name.
+/// Events that a rule may name. Those of which nothing here is ever the cause are accepted too: restores, replication,
+/// transitions and the loss of objects.
 const EVENTS: &[&str] = &[
+    "s3:IntelligentTiering",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleExpiration:Delete",
+    "s3:LifecycleExpiration:DeleteMarkerCreated",
+    "s3:LifecycleTransition",
+    "s3:ObjectAcl:Put",
     "s3:ObjectCreated:*",
-    "s3:ObjectCreated:Put",
-    "s3:ObjectCreated:Post",
-    "s3:ObjectCreated:Copy",
     "s3:ObjectCreated:CompleteMultipartUpload",
+    "s3:ObjectCreated:Copy",
+    "s3:ObjectCreated:Post",
+    "s3:ObjectCreated:Put",
     "s3:ObjectRemoved:*",
     "s3:ObjectRemoved:Delete",
-];
-
-/// The first parts of the names of S3's other events.
-const OTHER_EVENTS: &[&str] = &[
     "s3:ObjectRemoved:DeleteMarkerCreated",
-    "s3:ObjectRestore:",
+    "s3:ObjectRestore:*",
+    "s3:ObjectRestore:Completed",
+    "s3:ObjectRestore:Delete",
+    "s3:ObjectRestore:Post",
+    "s3:ObjectTagging:*",
+    "s3:ObjectTagging:Delete",
+    "s3:ObjectTagging:Put",
     "s3:ReducedRedundancyLostObject",
-    "s3:Replication:",
-    "s3:LifecycleExpiration:",
-    "s3:LifecycleTransition",
-    "s3:IntelligentTiering",
-    "s3:ObjectTagging:",
-    "s3:ObjectAcl:",
-    "s3:ObjectAnnotation:",
+    "s3:Replication:*",
+    "s3:Replication:OperationFailedReplication",
+    "s3:Replication:OperationMissedThreshold",
+    "s3:Replication:OperationNotTracked",
+    "s3:Replication:OperationReplicatedAfterThreshold",
 ];
 
 /// The rules of one bucket.
@@ -56,8 +63,9 @@ impl Stored for Rules {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Rule {
     pub(super) id: String,
-    /// The function's ARN.
-    pub(super) function: String,
+    /// The destination's ARN.
+    #[serde(alias = "function")]
+    pub(super) destination: String,
     pub(super) events: Vec<String>,
     /// Both as they were given: in URL encoding.
     pub(super) prefix: Option<String>,
@@ -96,15 +104,12 @@ impl Rule {
             return Err(invalid("A configuration needs at least one event."));
         }
         for event in &events {
-            if OTHER_EVENTS.iter().any(|other| event.starts_with(other)) {
-                return Err(not_supported(format_args!("The event {event}")).into());
-            }
             if !EVENTS.contains(&event.as_str()) {
                 return Err(invalid(format!("The event '{event}' is not supported for notifications")));
             }
         }
         let (prefix, suffix) = read_filter(configuration.filter)?;
-        Ok(Rule { id, function: configuration.lambda_function_arn, events, prefix, suffix })
+        Ok(Rule { id, destination: configuration.lambda_function_arn, events, prefix, suffix })
     }
 }
 
@@ -240,7 +245,7 @@ mod tests {
     fn rules_that_cannot_be_understood_are_refused() {
         for (events, filters) in [
             (&["s3:ObjectCreated:Sometimes"][..], &[][..]),
-            (&["s3:ObjectTagging:*"], &[]),
+            (&["s3:ObjectTagging:Sometimes"], &[]),
             (&["s3:*"], &[]),
             (&[], &[]),
             (&["s3:ObjectCreated:*"], &[("infix", "a")]),

@@ -4,6 +4,7 @@
 
 use super::State;
 use super::bucket::existing;
+use super::destination;
 use super::error::{Result, not_supported, refuse};
 use super::notification::{NOTIFICATIONS, Rules};
 use super::parameters::check_query;
@@ -11,7 +12,6 @@ use super::request::Context;
 use s3s::dto::{PutBucketNotificationConfigurationInput, PutBucketNotificationConfigurationOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 use store::Tx;
-use store::kv::SPECS;
 
 pub(super) async fn run(
     state: &State,
@@ -44,12 +44,12 @@ fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool) -> Result<()> {
         return Ok(());
     }
     for rule in rules.0.iter().filter(|_| validate) {
-        if tx.get(&SPECS, &rule.function)?.is_none() {
+        if !destination::exists(tx, &rule.destination)? {
             return Err(refuse(
                 S3ErrorCode::InvalidArgument,
                 format!(
-                    "Unable to validate the following destination configurations: there is no function {}.",
-                    rule.function
+                    "Unable to validate the following destination configurations: there is no {}.",
+                    rule.destination
                 ),
             ));
         }

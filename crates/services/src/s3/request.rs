@@ -1,15 +1,17 @@
 //! A request on its way to `s3s`: without its signature, its wishes checked, its body verified while it streams.
 
 use super::body::{Report, Verified};
+use super::checksum::Algorithm;
 use super::error::not_supported;
 use super::headers::Claims;
+use super::operations::UNKNOWN;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use model::RequestId;
 use s3s::{HttpRequest, S3Error, S3ErrorCode, S3Result};
-use wire::Request;
 use wire::credential::query_pairs;
+use wire::{Caller, Request};
 
 /// What an operation knows of the request beside its input.
 #[derive(Clone)]
@@ -18,6 +20,10 @@ pub(super) struct Context {
     pub(super) id: RequestId,
     /// Who claims to have signed it.
     pub(super) access_key: String,
+    /// Nobody signed it: it may do what everybody may.
+    pub(super) anonymous: bool,
+    /// The checksum that it claims its body has, or that comes behind it.
+    pub(super) claimed: Option<Algorithm>,
     /// What becomes known of its body.
     pub(super) report: Report,
 }
@@ -40,22 +46,29 @@ const SIGNATURE_V2: &[&str] = &["awsaccesskeyid", "signature", "expires", "conte
 
 /// Makes `request` ready for `s3s`, and says where what becomes known of its body will be found.
 pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
-    let Request { mut head, body, credential, id, .. } = request;
+    let Request { mut head, body, credential, id, caller } = request;
     head.headers.remove(AUTHORIZATION);
     take_query(&mut head.uri, &mut head.headers)?;
-    refuse_forms(&head.method, &head.headers)?;
+    refuse_unknown(&head.method, &head.uri)?;
     ignore_unreadable_range(&mut head.headers);
     let report = Report::default();
+    let mut claimed = None;
     let body = match head.method {
         Method::PUT | Method::POST => {
-            let claims = Claims::take(&mut head.headers)?;
+            let claims = if completes_upload(&head.method, &head.uri) {
+                Claims::take_without_checksums(&mut head.headers)?
+            } else {
+                Claims::take(&mut head.headers)?
+            };
+            claimed = claims.algorithm();
             s3s::Body::http_body_unsync(Verified::new(body, claims, report.clone()))
         }
         // No other method's body means anything.
         _ => s3s::Body::empty(),
     };
+    let anonymous = credential.is_none() && caller == Caller::Outside;
     let access_key = credential.map(|credential| credential.access_key).unwrap_or_default();
-    head.extensions.insert(Context { id, access_key, report: report.clone() });
+    head.extensions.insert(Context { id, access_key, anonymous, claimed, report: report.clone() });
     Ok((HttpRequest::from_parts(head, body), report))
 }
 
@@ -95,19 +108,33 @@ fn take_query(uri: &mut Uri, headers: &mut HeaderMap) -> S3Result<()> {
     Ok(())
 }
 
+/// Refuses the operations that `s3s` would take for others.
+fn refuse_unknown(method: &Method, uri: &Uri) -> S3Result<()> {
+    let Some(query) = uri.query() else { return Ok(()) };
+    for (name, _) in query_pairs(query) {
+        let unknown = UNKNOWN.iter().find(|(of, parameter, _)| method.as_str() == *of && name == *parameter);
+        if let Some((_, _, operation)) = unknown {
+            return Err(not_supported(format_args!("The operation {operation}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the checksums in a request's headers are those of the object that an upload becomes.
+fn completes_upload(method: &Method, uri: &Uri) -> bool {
+    *method == Method::POST
+        && query_pairs(uri.query().unwrap_or_default()).any(|(name, _)| name == "uploadId")
+}
+
 fn unreadable(name: &str) -> S3Error {
     S3Error::with_message(S3ErrorCode::InvalidArgument, format!("The parameter {name} cannot be read."))
 }
 
-/// `s3s` would hold a form's file in memory.
-fn refuse_forms(method: &Method, headers: &HeaderMap) -> S3Result<()> {
+/// Whether a request is an HTML form: `s3s` would hold its file in memory.
+pub(super) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let form = b"multipart/form-data";
-    let is_form = kind.get(..form.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(form));
-    if *method == Method::POST && is_form {
-        return Err(not_supported("The operation PostObject (an upload by an HTML form)"));
-    }
-    Ok(())
+    *method == Method::POST && kind.get(..form.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(form))
 }
 
 /// As HTTP says and S3 does, a range that cannot be read, or that names several parts, is no range.

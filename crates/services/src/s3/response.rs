@@ -14,13 +14,28 @@ pub(super) struct Head {
     id: RequestId,
     method: Method,
     path: String,
+    /// It asks for attributes, whose ETag stands without quotes.
+    bare_etag: bool,
 }
 
 impl Head {
     pub(super) fn of(request: &Request) -> Self {
-        Head { id: request.id, method: request.head.method.clone(), path: request.head.uri.path().to_owned() }
+        Head {
+            id: request.id,
+            method: request.head.method.clone(),
+            path: request.head.uri.path().to_owned(),
+            bare_etag: is_attributes(&request.head.uri),
+        }
     }
 }
+
+fn is_attributes(uri: &http::Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("attributes")))
+}
+
+/// The status of an answer that is not the one that `s3s` gives it.
+#[derive(Clone, Copy)]
+pub(super) struct Status(pub(super) StatusCode);
 
 /// The second id of a request, as S3 sends one. Here it says the same in another form.
 pub(super) fn host_id(id: RequestId) -> String {
@@ -32,7 +47,7 @@ pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
     let mut error =
         S3Error::with_message(S3ErrorCode::Custom(fault.code.as_ref().into()), fault.message.clone());
     error.set_status_code(fault.status);
-    refuse(&Head { id, method: Method::GET, path: "/".to_owned() }, error)
+    refuse(&Head { id, method: Method::GET, path: "/".to_owned(), bare_etag: false }, error)
 }
 
 /// The answer to a request that was refused.
@@ -64,20 +79,37 @@ pub(super) fn finish(head: &Head, answer: Result<HttpResponse, HttpError>) -> Re
             parts.headers.remove(CONTENT_LENGTH);
             Body::from(bytes::Bytes::from(document))
         }
+        Some(document) if head.bare_etag => {
+            let document = String::from_utf8_lossy(&document)
+                .replace("<ETag>&quot;", "<ETag>")
+                .replace("&quot;</ETag>", "</ETag>")
+                .replace("<ETag>\"", "<ETag>")
+                .replace("\"</ETag>", "</ETag>");
+            parts.headers.remove(CONTENT_LENGTH);
+            Body::from(bytes::Bytes::from(document))
+        }
         Some(document) => Body::from(document),
         None => Body::stream(body),
     };
+    if let Some(Status(status)) = parts.extensions.get() {
+        parts.status = *status;
+    }
     if parts.status == StatusCode::OK && parts.headers.contains_key(CONTENT_RANGE) {
         parts.status = StatusCode::PARTIAL_CONTENT;
     }
-    for (name, value) in [("x-amz-request-id", head.id.to_string()), ("x-amz-id-2", host_id(head.id))] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            parts.headers.insert(name, value);
-        }
-    }
     // The headers of such an answer describe a body that does not come.
     let bodiless = head.method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
-    Response::from_parts(parts, if bodiless { Body::empty() } else { body })
+    with_ids(head, Response::from_parts(parts, if bodiless { Body::empty() } else { body }))
+}
+
+/// Adds the ids that every answer carries.
+pub(super) fn with_ids(head: &Head, mut answer: Response) -> Response {
+    for (name, value) in [("x-amz-request-id", head.id.to_string()), ("x-amz-id-2", host_id(head.id))] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
 }
 
 /// Adds to an error document what `s3s` leaves out: which resource and request, and a message where there is none.

@@ -1,11 +1,10 @@
 //! What the tests of this module share.
 
 use super::S3;
-use crate::object::Object;
+use crate::object::{Content, Object};
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{FunctionArn, FunctionSpec, Timestamp};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Store;
 use store::kv::SPECS;
@@ -15,15 +14,9 @@ use wire::{Body, Caller, Request, Service};
 /// An object that was put at 12:00:00.007 on 2026-01-31.
 pub(super) fn object(etag: &str) -> Object {
     let blob = serde_json::from_value(serde_json::json!(vec![0; 32])).unwrap();
-    Object {
-        blob,
-        len: 3,
-        etag: etag.to_owned(),
-        last_modified: Timestamp(1_769_860_800_007),
-        headers: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-        checksums: BTreeMap::new(),
-    }
+    let mut object = Object::new(Content::Blob(blob), 3, Timestamp(1_769_860_800_007));
+    object.etag = etag.to_owned();
+    object
 }
 
 /// A service on a store of its own.

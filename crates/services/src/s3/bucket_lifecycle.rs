@@ -1,0 +1,179 @@
+//! `GetBucketLifecycleConfiguration`, `PutBucketLifecycleConfiguration` and `DeleteBucketLifecycle`.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html>
+
+use super::State;
+use super::bucket::{BUCKETS, existing};
+use super::error::{Error, Result, refuse};
+use super::parameters::check_query;
+use super::request::Context;
+use super::settings::LIFECYCLE;
+use s3s::dto::*;
+use s3s::{S3ErrorCode, S3Request, S3Response};
+
+/// The most rules of one bucket, and the longest id.
+const MOST: usize = 1_000;
+const LONGEST_ID: usize = 255;
+
+const DAY_S: i64 = 24 * 60 * 60;
+
+pub(super) async fn get(
+    state: &State,
+    _context: &Context,
+    request: S3Request<GetBucketLifecycleConfigurationInput>,
+) -> Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
+    let lifecycle = state.store.read(|view| LIFECYCLE.find(view, &request.input.bucket))?;
+    Ok(S3Response::new(GetBucketLifecycleConfigurationOutput {
+        rules: Some(lifecycle.rules),
+        ..GetBucketLifecycleConfigurationOutput::default()
+    }))
+}
+
+pub(super) async fn put(
+    state: &State,
+    _context: &Context,
+    request: S3Request<PutBucketLifecycleConfigurationInput>,
+) -> Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
+    check_query(&request.uri, &["lifecycle"])?;
+    let input = request.input;
+    let mut lifecycle = input.lifecycle_configuration.ok_or_else(malformed)?;
+    check(&mut lifecycle.rules)?;
+    set(state, input.bucket, Some(lifecycle)).await?;
+    Ok(S3Response::new(PutBucketLifecycleConfigurationOutput::default()))
+}
+
+pub(super) async fn delete(
+    state: &State,
+    _context: &Context,
+    request: S3Request<DeleteBucketLifecycleInput>,
+) -> Result<S3Response<DeleteBucketLifecycleOutput>> {
+    check_query(&request.uri, &["lifecycle"])?;
+    set(state, request.input.bucket, None).await?;
+    Ok(S3Response::new(DeleteBucketLifecycleOutput {}))
+}
+
+async fn set(state: &State, name: String, lifecycle: Option<BucketLifecycleConfiguration>) -> Result<()> {
+    state
+        .store
+        .write(move |tx| {
+            let mut bucket = existing(tx, &name)?;
+            bucket.lifecycle = lifecycle.is_some();
+            tx.put(&BUCKETS, &name, &bucket)?;
+            match lifecycle {
+                Some(lifecycle) => LIFECYCLE.put(tx, &name, &lifecycle),
+                None => LIFECYCLE.delete(tx, &name),
+            }
+        })
+        .await
+}
+
+fn malformed() -> Error {
+    refuse(
+        S3ErrorCode::MalformedXML,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
+}
+
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    refuse(S3ErrorCode::InvalidArgument, message)
+}
+
+/// Checks the rules, and names those that have no id.
+fn check(rules: &mut [LifecycleRule]) -> Result<()> {
+    if rules.is_empty() || rules.len() > MOST {
+        return Err(malformed());
+    }
+    for index in 0..rules.len() {
+        let (before, rest) = rules.split_at_mut(index);
+        let Some(rule) = rest.first_mut() else { break };
+        let id = rule.id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
+        if id.len() > LONGEST_ID {
+            return Err(invalid("ID length should not exceed allowed limit of 255"));
+        }
+        if before.iter().any(|other| other.id.as_ref() == Some(id)) {
+            return Err(invalid(format!(
+                "Rule ID must be unique. Found same ID for more than one rule: {id}"
+            )));
+        }
+        check_rule(rule)?;
+    }
+    Ok(())
+}
+
+fn check_rule(rule: &LifecycleRule) -> Result<()> {
+    if !matches!(rule.status.as_str(), ExpirationStatus::ENABLED | ExpirationStatus::DISABLED) {
+        return Err(malformed());
+    }
+    // Exactly one of them.
+    if rule.prefix.is_some() == rule.filter.is_some() {
+        return Err(malformed());
+    }
+    let acts = rule.expiration.is_some()
+        || rule.abort_incomplete_multipart_upload.is_some()
+        || rule.noncurrent_version_expiration.is_some()
+        || rule.transitions.as_ref().is_some_and(|all| !all.is_empty())
+        || rule.noncurrent_version_transitions.as_ref().is_some_and(|all| !all.is_empty());
+    if !acts {
+        return Err(refuse(
+            S3ErrorCode::InvalidRequest,
+            "At least one action needs to be specified in a rule.",
+        ));
+    }
+    let with_tags = rule.filter.as_ref().is_some_and(|filter| {
+        filter.tag.is_some() || filter.and.as_ref().is_some_and(|and| and.tags.is_some())
+    });
+    if let Some(expiration) = &rule.expiration {
+        let marker = expiration.expired_object_delete_marker.is_some();
+        let given = usize::from(expiration.days.is_some())
+            + usize::from(expiration.date.is_some())
+            + usize::from(marker);
+        if given != 1 {
+            return Err(malformed());
+        }
+        if marker && with_tags {
+            return Err(refuse(
+                S3ErrorCode::InvalidRequest,
+                "ExpiredObjectDeleteMarker cannot be specified with tags.",
+            ));
+        }
+        positive(expiration.days, "Expiration")?;
+        at_midnight(expiration.date.as_ref())?;
+    }
+    if let Some(abort) = &rule.abort_incomplete_multipart_upload {
+        if with_tags {
+            return Err(refuse(
+                S3ErrorCode::InvalidRequest,
+                "AbortIncompleteMultipartUpload cannot be specified with tags.",
+            ));
+        }
+        positive(Some(abort.days_after_initiation.unwrap_or(0)), "AbortIncompleteMultipartUpload")?;
+    }
+    if let Some(expiration) = &rule.noncurrent_version_expiration {
+        positive(Some(expiration.noncurrent_days.unwrap_or(0)), "NoncurrentVersionExpiration")?;
+    }
+    for transition in rule.transitions.iter().flatten() {
+        if transition.days.is_some() == transition.date.is_some() || transition.storage_class.is_none() {
+            return Err(malformed());
+        }
+        at_midnight(transition.date.as_ref())?;
+    }
+    Ok(())
+}
+
+fn positive(days: Option<i32>, action: &str) -> Result<()> {
+    if days.is_some_and(|days| days <= 0) {
+        return Err(invalid(format!("'Days' for {action} action must be a positive integer")));
+    }
+    Ok(())
+}
+
+fn at_midnight(date: Option<&Timestamp>) -> Result<()> {
+    let midnight = |date: &Timestamp| {
+        let date: time::OffsetDateTime = date.clone().into();
+        date.unix_timestamp() % DAY_S == 0
+    };
+    if date.is_some_and(|date| !midnight(date)) {
+        return Err(invalid("'Date' must be at midnight GMT"));
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! `PostObject`: an upload by an HTML form, whose file is written while it comes.
+//!
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
+
+use super::State;
+use super::anonymous;
+use super::bucket::existing;
+use super::change::Put;
+use super::checksum::{Algorithm, Hashers};
+use super::conditions::WriteConditions;
+use super::description::{Described, Description, REDIRECT};
+use super::error::{Error, Result, refuse};
+use super::event::{Kind, Origin};
+use super::form_policy::FormPolicy;
+use super::headers::too_large;
+use super::put_object::{New, store};
+use super::sse;
+use crate::object::cipher::Sealer;
+use crate::object::incoming::Incoming;
+use http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use model::limits;
+use multer::Multipart;
+use s3s::S3ErrorCode;
+use s3s::dto::{Timestamp, TimestampFormat};
+use std::collections::BTreeMap;
+use wire::{Body, Response};
+
+/// The most bytes of all fields before the file (20 KB), and the most fields.
+const FIELDS: usize = 20 * 1024;
+const MOST: usize = 100;
+
+/// The fields of a form, by lower-case name.
+type Fields = BTreeMap<String, String>;
+
+/// Receives the form in `body`, sent to `bucket`.
+pub(super) async fn run(
+    state: &State,
+    origin: Origin,
+    head: &http::request::Parts,
+    bucket: &str,
+    body: Body,
+) -> Result<Response> {
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(kind)
+        .map_err(|_| invalid("The body of your POST request is not well-formed multipart/form-data."))?;
+    state.store.read(|view| existing(view, bucket))?;
+    let mut form = Multipart::new(http_body_util::BodyDataStream::new(body), boundary);
+    let (mut fields, mut size) = (Fields::new(), 0);
+    loop {
+        let mut field = form
+            .next_field()
+            .await
+            .map_err(malformed)?
+            .ok_or_else(|| invalid("POST requires exactly one file upload per request."))?;
+        let name = field.name().unwrap_or_default().to_ascii_lowercase();
+        if name == "file" {
+            let file_name = field.file_name().unwrap_or_default().to_owned();
+            let form = Form::of(state, &fields, bucket, &file_name)?;
+            return form.receive(state, origin, head, field, &fields).await;
+        }
+        let mut value = Vec::new();
+        while let Some(piece) = field.chunk().await.map_err(malformed)? {
+            size += piece.len();
+            if size > FIELDS {
+                return Err(refuse(
+                    S3ErrorCode::Custom("MaxPostPreDataLengthExceededError".into()),
+                    "Your POST request fields preceding the upload file were too large.",
+                ));
+            }
+            value.extend_from_slice(&piece);
+        }
+        if fields.len() == MOST {
+            return Err(invalid("The form has too many fields."));
+        }
+        let value = String::from_utf8(value).map_err(|_| invalid("A field of the form is not UTF-8."))?;
+        fields.insert(name, value);
+    }
+}
+
+fn invalid(message: &'static str) -> Error {
+    refuse(S3ErrorCode::InvalidArgument, message)
+}
+
+fn malformed(_: multer::Error) -> Error {
+    refuse(
+        S3ErrorCode::MalformedPOSTRequest,
+        "The body of your POST request is not well-formed multipart/form-data.",
+    )
+}
+
+/// A form whose fields were found right.
+struct Form {
+    bucket: String,
+    key: String,
+    length: Option<(u64, u64)>,
+    headers: HeaderMap,
+}
+
+impl Form {
+    fn of(state: &State, fields: &Fields, bucket: &str, file_name: &str) -> Result<Self> {
+        let key = fields
+            .get("key")
+            .ok_or_else(|| invalid("Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."))?;
+        let key = key.replace("${filename}", file_name.rsplit(['/', '\\']).next().unwrap_or_default());
+        if key.is_empty() {
+            return Err(invalid("User key must have a length greater than 0."));
+        }
+        if key.len() > 1_024 {
+            return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
+        }
+        let length = match fields.get("policy") {
+            Some(policy) => {
+                check_signature(fields)?;
+                let policy = FormPolicy::read(policy, state.store.now())?;
+                policy.check(fields, bucket)?;
+                policy.length()
+            }
+            None => {
+                state
+                    .store
+                    .read(|view| anonymous::check(view, "PostObject", Some(bucket), Some(&key), None))?;
+                None
+            }
+        };
+        Ok(Form { bucket: bucket.to_owned(), key, length, headers: as_headers(fields)? })
+    }
+
+    async fn receive(
+        self,
+        state: &State,
+        mut origin: Origin,
+        head: &http::request::Parts,
+        mut file: multer::Field<'_>,
+        fields: &Fields,
+    ) -> Result<Response> {
+        let (key, encryption) = sse::for_new(state, &self.headers)?;
+        let field = |name: &str| fields.get(name).filter(|value| !value.is_empty()).cloned();
+        let metadata = fields
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())));
+        let expires = field("expires")
+            .map(|at| Timestamp::parse(TimestampFormat::HttpDate, &at))
+            .transpose()
+            .map_err(|_| invalid("The field Expires is no date."))?;
+        let description = Description {
+            content_type: field("content-type"),
+            cache_control: field("cache-control"),
+            content_disposition: field("content-disposition"),
+            content_encoding: field("content-encoding"),
+            content_language: field("content-language"),
+            expires,
+            metadata: Some(metadata.collect()),
+        };
+        let mut described = Described::of(description, &self.headers)?;
+        if let Some(tagging) = fields.get("tagging") {
+            described.tags = tagging_of(tagging)?;
+        }
+        let claimed = Algorithm::ALL
+            .into_iter()
+            .find_map(|algorithm| Some((algorithm, fields.get(algorithm.header())?.clone())));
+        let algorithm = claimed.as_ref().map_or(Algorithm::Crc64Nvme, |(algorithm, _)| *algorithm);
+        let (mut incoming, mut hashers) =
+            (Incoming::new(&state.store, Some(Sealer::new(&key)?)), Hashers::new(algorithm, false));
+        while let Some(piece) = file.chunk().await.map_err(malformed)? {
+            if incoming.len() + piece.len() as u64 > self.length.map_or(limits::OBJECT, |(_, most)| most) {
+                return Err(match self.length {
+                    Some(_) => refuse(
+                        S3ErrorCode::EntityTooLarge,
+                        "Your proposed upload exceeds the maximum allowed size",
+                    ),
+                    None => too_large().into(),
+                });
+            }
+            hashers.update(&piece);
+            incoming.append(&piece).await?;
+        }
+        if self.length.is_some_and(|(least, _)| incoming.len() < least) {
+            return Err(refuse(
+                S3ErrorCode::EntityTooSmall,
+                "Your proposed upload is smaller than the minimum allowed size",
+            ));
+        }
+        let digests = hashers.finish();
+        if claimed.is_some_and(|(_, value)| value != digests.checksum) {
+            return Err(refuse(
+                S3ErrorCode::BadDigest,
+                format!("The {} you specified did not match the calculated checksum.", algorithm.name()),
+            ));
+        }
+        if let Some(user) = field("x-amz-credential").as_deref().and_then(|scope| scope.split('/').next()) {
+            user.clone_into(&mut origin.access_key);
+        }
+        let len = incoming.len();
+        let new = New { received: incoming.finish().await?, len, digests, encryption, described };
+        let at = (self.bucket.clone(), self.key.clone());
+        let put = store(state, &origin, at, new, WriteConditions::default(), Kind::Posted).await?;
+        answer(head, &self.bucket, &self.key, &put, fields)
+    }
+}
+
+/// The form must carry a signature of version 4; as elsewhere, it is not verified while the server listens on loopback.
+fn check_signature(fields: &Fields) -> Result<()> {
+    for name in ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"] {
+        if !fields.contains_key(name) {
+            return Err(refuse(
+                S3ErrorCode::InvalidArgument,
+                format!(
+                    "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+                ),
+            ));
+        }
+    }
+    if fields.get("x-amz-algorithm").is_some_and(|algorithm| algorithm != "AWS4-HMAC-SHA256") {
+        return Err(invalid("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
+    }
+    Ok(())
+}
+
+/// The fields that say what headers say of a put.
+fn as_headers(fields: &Fields) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        let taken = name.starts_with("x-amz-server-side-encryption")
+            || name.starts_with("x-amz-object-lock-")
+            || matches!(name.as_str(), "x-amz-storage-class" | REDIRECT);
+        let name = if name == "acl" { "x-amz-acl" } else { name };
+        if !taken && name != "x-amz-acl" {
+            continue;
+        }
+        let name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid("A field's name is wrong."))?;
+        let value = HeaderValue::from_str(value).map_err(|_| invalid("A field's value is wrong."))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// The tags in the field `tagging`, which is a document.
+fn tagging_of(document: &str) -> Result<super::tags::Tags> {
+    let mut reader = s3s::xml::Deserializer::new(document.as_bytes());
+    let tagging = <s3s::dto::Tagging as s3s::xml::Deserialize>::deserialize(&mut reader)
+        .map_err(|_| refuse(S3ErrorCode::MalformedXML, "The field tagging is not well-formed."))?;
+    super::tags::of_set(tagging.tag_set, super::tags::OF_OBJECT)
+}
+
+fn answer(
+    head: &http::request::Parts,
+    bucket: &str,
+    key: &str,
+    put: &Put,
+    fields: &Fields,
+) -> Result<Response> {
+    let host = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let path = super::encoding::encode_key(key).replace('+', "%20");
+    let location = format!("http://{host}/{bucket}/{path}");
+    let etag = format!("\"{}\"", put.object.etag);
+    let mut response = Response::new(Body::empty());
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    set(ETAG, &etag);
+    set(LOCATION, &location);
+    if let Some(version) = &put.version {
+        set(HeaderName::from_static("x-amz-version-id"), version);
+    }
+    let redirect = fields.get("success_action_redirect").or_else(|| fields.get("redirect"));
+    if let Some(to) = redirect.filter(|to| to.starts_with("http://") || to.starts_with("https://")) {
+        let separator = if to.contains('?') { '&' } else { '?' };
+        let query = format!("bucket={bucket}&key={path}&etag=%22{}%22", put.object.etag);
+        set(LOCATION, &format!("{to}{separator}{query}"));
+        *response.status_mut() = StatusCode::SEE_OTHER;
+        return Ok(response);
+    }
+    match fields.get("success_action_status").map(String::as_str) {
+        Some("200") => {}
+        Some("201") => {
+            let text = |value: &str| value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            let document = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{}</Location><Bucket>{bucket}</Bucket>\
+                 <Key>{}</Key><ETag>&quot;{}&quot;</ETag></PostResponse>",
+                text(&location),
+                text(key),
+                put.object.etag
+            );
+            set(CONTENT_TYPE, "application/xml");
+            *response.status_mut() = StatusCode::CREATED;
+            *response.body_mut() = Body::from(bytes::Bytes::from(document));
+        }
+        _ => *response.status_mut() = StatusCode::NO_CONTENT,
+    }
+    Ok(response)
+}

@@ -1,0 +1,48 @@
+"""What the tests of S3 share: buckets that go with their test, and raw requests."""
+
+import base64
+import hashlib
+import http.client
+import uuid
+import zlib
+from urllib.parse import urlsplit
+
+MB = 1 << 20
+
+
+def name(front="test"):
+    return f"{front}-{uuid.uuid4().hex[:12]}"
+
+
+def crc32(data):
+    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
+def raw(server, method, path, headers=None, body=b"", signed=False):
+    """One request as it stands; status, headers by lower-case name, body."""
+    parts = urlsplit(server.url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    headers = dict(headers or {})
+    if signed:
+        headers["Authorization"] = (
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+        )
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def empty(s3, bucket):
+    """Remove a bucket and everything in it."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        for one in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            s3.delete_object(Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"],
+                             BypassGovernanceRetention=True)
+    s3.delete_bucket(Bucket=bucket)

@@ -1,0 +1,91 @@
+"""What lies on the disk: damage is found and told by key, orphans go, and a full disk harms nothing."""
+
+import os
+import random
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+from s3_support import MB
+
+
+def fsck(server, code=0):
+    from mayfly_process import binary
+    done = subprocess.run([str(binary()), "fsck", "--data-dir", str(server.data_dir)], capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def blobs(server):
+    return [path for path in (server.data_dir / "blobs").glob("??/*") if path.is_file()]
+
+
+def test_damage_is_found_and_orphans_go(fresh_server):
+    server = fresh_server()
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="box")
+    s3.put_bucket_versioning(Bucket="box", VersioningConfiguration={"Status": "Enabled"})
+    old = s3.put_object(Bucket="box", Key="a/b", Body=os.urandom(50_000))["VersionId"]
+    damaged = blobs(server)[0]
+    s3.put_object(Bucket="box", Key="a/b", Body=os.urandom(50_000))
+    s3.put_object(Bucket="box", Key="few", Body=b"few bytes have no file")
+    assert len(blobs(server)) == 2
+    assert "2 blobs" in fsck(server) and " 0 problems" in fsck(server)
+    server.stop()
+    body = bytearray(damaged.read_bytes())
+    body[random.randrange(len(body))] ^= 1
+    damaged.write_bytes(body)
+    orphan = server.data_dir / "blobs/00" / ("0" * 64)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"nobody's")
+    told = fsck(server, 1)
+    assert f"damaged: s3://box/a/b?versionId={old}" in told and "1 files without a record" in told
+    server.start()
+    assert not orphan.exists()
+    # Damaged bytes are not given out as right ones.
+    server.expect_log("could not be read|failed")
+    s3 = server.client("s3")
+    with pytest.raises(Exception):
+        s3.get_object(Bucket="box", Key="a/b", VersionId=old)["Body"].read()
+    assert len(s3.get_object(Bucket="box", Key="a/b")["Body"].read()) == 50_000
+    server.check_log()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 48 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("a disk of its own needs root")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_harms_nothing(fresh_server, small_disk):
+    server = fresh_server(data_dir=small_disk / "data")
+    server.expect_log("disk is full|database or disk is full|rolled the transaction back|failed|could not|cannot")
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="box")
+    bodies, failure = {}, None
+    for number in range(200):
+        key, body = f"k{number}", os.urandom(MB)
+        try:
+            s3.put_object(Bucket="box", Key=key, Body=body)
+            bodies[key] = body
+        except ClientError as error:
+            failure = error.response
+            break
+    assert failure["ResponseMetadata"]["HTTPStatusCode"] == 507
+    assert failure["Error"]["Code"] == "InsufficientStorage" and len(bodies) > 10
+    for key, body in bodies.items():
+        assert s3.get_object(Bucket="box", Key=key)["Body"].read() == body
+    listed = {one["Key"] for one in s3.list_objects_v2(Bucket="box")["Contents"]}
+    assert listed == set(bodies)
+    for key in list(bodies)[:5]:
+        s3.delete_object(Bucket="box", Key=key)
+    s3.put_object(Bucket="box", Key="again", Body=os.urandom(MB))
+    server.restart()
+    assert " 0 problems" in fsck(server)
+    server.check_log()
