@@ -577,13 +577,34 @@ def test_rules_that_cannot_be_are_refused(s3, bucket, function):
     ]:
         with pytest.raises(ClientError, match=message):
             configure(s3, bucket, wrong)
-    queue = {"QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:000000000000:q",
+    topic = {"TopicConfigurations": [{"TopicArn": "arn:aws:sns:us-east-1:000000000000:t",
                                       "Events": ["s3:ObjectCreated:*"]}]}
-    for other in (queue, {"EventBridgeConfiguration": {}}):
+    for other in (topic, {"EventBridgeConfiguration": {}}):
         message = refused("NotImplemented", s3.put_bucket_notification_configuration, 501,
                           Bucket=bucket, NotificationConfiguration=other)
         assert next(iter(other)) in message
     assert "LambdaFunctionConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+
+
+def test_a_queue_is_told_with_the_object(server, s3, bucket):
+    sqs, name = server.client("sqs"), f"told-{uuid.uuid4().hex[:8]}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    told = [{"Id": "1", "QueueArn": f"arn:aws:sqs:us-east-1:000000000000:{name}", "Events": ["s3:ObjectCreated:*"]}]
+    missing = [{**told[0], "QueueArn": told[0]["QueueArn"] + "-not"}]
+    put = s3.put_bucket_notification_configuration
+    for wrong, part in [({"QueueConfigurations": missing}, "Unable to validate"), (
+            {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": told[0]["QueueArn"],
+                                               "Events": ["s3:ObjectCreated:*"]}]}, "could not be parsed")]:
+        assert part in refused("InvalidArgument", put, Bucket=bucket, NotificationConfiguration=wrong)
+    put(Bucket=bucket, NotificationConfiguration={"QueueConfigurations": told})
+    shown = s3.get_bucket_notification_configuration(Bucket=bucket)
+    assert shown["QueueConfigurations"] == told and "LambdaFunctionConfigurations" not in shown
+    s3.put_object(Bucket=bucket, Key="a b", Body=b"x")
+    got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    test, event = (json.loads(message["Body"]) for message in got)
+    assert (test["Event"], test["Bucket"]) == ("s3:TestEvent", bucket)
+    record = event["Records"][0]
+    assert (record["eventName"], record["s3"]["object"]["key"]) == ("ObjectCreated:Put", "a+b")
 
 
 def test_a_function_is_told_of_each_change_in_order(server, s3, bucket):

@@ -233,7 +233,7 @@ mod tests {
         bench.send("PUT", "/box/k", &[], "").await;
         assert!(bench.events().is_empty());
         for other in [
-            "<QueueConfiguration><Queue>q</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration>",
+            "<TopicConfiguration><Topic>t</Topic><Event>s3:ObjectCreated:*</Event></TopicConfiguration>",
             "<EventBridgeConfiguration/>",
         ] {
             let document = format!("<NotificationConfiguration>{other}</NotificationConfiguration>");

@@ -4,13 +4,14 @@
 
 use super::State;
 use super::bucket::existing;
+use super::destination;
 use super::error::Result;
 use super::notification::{NOTIFICATIONS, Rule};
 use super::request::Context;
 use s3s::dto::{
     FilterRule, FilterRuleName, GetBucketNotificationConfigurationInput,
     GetBucketNotificationConfigurationOutput, LambdaFunctionConfiguration, NotificationConfigurationFilter,
-    S3KeyFilter,
+    QueueConfiguration, S3KeyFilter,
 };
 use s3s::{S3Request, S3Response};
 
@@ -24,10 +25,26 @@ pub(super) async fn run(
         existing(view, &bucket)?;
         Ok::<_, super::error::Error>(view.get(&NOTIFICATIONS, &bucket)?)
     })?;
+    let rules: Vec<Rule> = rules.map(|rules| rules.0).unwrap_or_default();
+    let (queues, functions): (Vec<Rule>, Vec<Rule>) =
+        rules.into_iter().partition(|rule| destination::is_queue(&rule.destination));
+    let some = |rules: Vec<Rule>| Some(rules).filter(|rules| !rules.is_empty());
     Ok(S3Response::new(GetBucketNotificationConfigurationOutput {
-        lambda_function_configurations: rules.map(|rules| rules.0.into_iter().map(configuration).collect()),
+        lambda_function_configurations: some(functions)
+            .map(|rules| rules.into_iter().map(configuration).collect()),
+        queue_configurations: some(queues).map(|rules| rules.into_iter().map(of_rule).collect()),
         ..GetBucketNotificationConfigurationOutput::default()
     }))
+}
+
+fn of_rule(rule: Rule) -> QueueConfiguration {
+    let shown = configuration(rule);
+    QueueConfiguration {
+        events: shown.events,
+        filter: shown.filter,
+        id: shown.id,
+        queue_arn: shown.lambda_function_arn,
+    }
 }
 
 fn configuration(rule: Rule) -> LambdaFunctionConfiguration {

@@ -7,7 +7,7 @@ use super::encoding::decode_key;
 use super::error::{Result, refuse};
 use super::event::Kind;
 use s3s::S3ErrorCode;
-use s3s::dto::{LambdaFunctionConfiguration, NotificationConfigurationFilter};
+use s3s::dto::{LambdaFunctionConfiguration, NotificationConfigurationFilter, QueueConfiguration};
 use serde::{Deserialize, Serialize};
 use store::kv::{Stored, Table};
 
@@ -110,6 +110,16 @@ impl Rule {
         }
         let (prefix, suffix) = read_filter(configuration.filter)?;
         Ok(Rule { id, destination: configuration.lambda_function_arn, events, prefix, suffix })
+    }
+}
+
+/// A rule that tells a queue, in the shape of one that starts a function: they differ in nothing else.
+pub(super) fn of_queue(configuration: QueueConfiguration) -> LambdaFunctionConfiguration {
+    LambdaFunctionConfiguration {
+        events: configuration.events,
+        filter: configuration.filter,
+        id: configuration.id,
+        lambda_function_arn: configuration.queue_arn,
     }
 }
 

@@ -6,7 +6,7 @@ use super::State;
 use super::bucket::existing;
 use super::destination;
 use super::error::{Result, not_supported, refuse};
-use super::notification::{NOTIFICATIONS, Rules};
+use super::notification::{NOTIFICATIONS, Rules, of_queue};
 use super::parameters::check_query;
 use super::request::Context;
 use s3s::dto::{PutBucketNotificationConfigurationInput, PutBucketNotificationConfigurationOutput};
@@ -15,7 +15,7 @@ use store::Tx;
 
 pub(super) async fn run(
     state: &State,
-    _context: &Context,
+    context: &Context,
     request: S3Request<PutBucketNotificationConfigurationInput>,
 ) -> Result<S3Response<PutBucketNotificationConfigurationOutput>> {
     check_query(&request.uri, &["notification"])?;
@@ -23,21 +23,29 @@ pub(super) async fn run(
     let wanted = input.notification_configuration;
     for (name, given) in [
         ("EventBridgeConfiguration", wanted.event_bridge_configuration.is_some()),
-        ("QueueConfigurations", wanted.queue_configurations.is_some()),
         ("TopicConfigurations", wanted.topic_configurations.is_some()),
     ] {
         if given {
             return Err(not_supported(format_args!("The destination {name}")).into());
         }
     }
-    let rules = Rules::of(wanted.lambda_function_configurations.unwrap_or_default())?;
+    let mut configurations = wanted.lambda_function_configurations.unwrap_or_default();
+    let queues = wanted.queue_configurations.unwrap_or_default();
+    let misplaced = configurations.iter().any(|one| destination::is_queue(&one.lambda_function_arn))
+        || queues.iter().any(|one| !destination::is_queue(&one.queue_arn));
+    if misplaced {
+        return Err(refuse(S3ErrorCode::InvalidArgument, "The ARN could not be parsed").into());
+    }
+    configurations.extend(queues.into_iter().map(of_queue));
+    let rules = Rules::of(configurations)?;
     let validate = !input.skip_destination_validation.unwrap_or(false);
     let bucket = input.bucket;
-    state.store.write(move |tx| put(tx, &bucket, &rules, validate)).await?;
+    let id = context.id.to_string();
+    state.store.write(move |tx| put(tx, &bucket, &rules, validate, &id)).await?;
     Ok(S3Response::new(PutBucketNotificationConfigurationOutput {}))
 }
 
-fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool) -> Result<()> {
+fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool, id: &str) -> Result<()> {
     existing(tx, bucket)?;
     if rules.0.is_empty() {
         tx.delete(&NOTIFICATIONS, bucket)?;
@@ -53,6 +61,14 @@ fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool) -> Result<()> {
                 ),
             ));
         }
+    }
+    // S3 tells queues that it will tell them something.
+    for rule in rules.0.iter().filter(|rule| destination::is_queue(&rule.destination)) {
+        let test = serde_json::json!({
+            "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": tx.now().iso_z(), "Bucket": bucket,
+            "RequestId": id, "HostId": id,
+        });
+        destination::send(tx, &rule.destination, test.to_string().into())?;
     }
     tx.put(&NOTIFICATIONS, bucket, rules)?;
     Ok(())
