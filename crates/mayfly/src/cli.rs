@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Runs(Runs),
     /// List functions that had events lately: what waits ahead of the next ones, and why a function is not cloned
     Starts(Starts),
+    /// Tell how long functions' events waited for a process and took altogether, since the server was started
+    Latency(Latency),
+    /// Put load on a function, a queue or a bucket, and tell how it was answered
+    Bench(Bench),
     /// List asynchronous events that were given up after their last retry
     FailedEvents(FailedEvents),
     /// Make a function's code and settings its next version; it is created if it does not exist
@@ -59,6 +63,9 @@ pub(crate) struct Serve {
     /// /var/lib/mayfly]
     #[arg(long, value_name = "DIR", env = "MAYFLY_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Wait until no other server uses the data directory, and then take over
+    #[arg(long)]
+    pub(crate) standby: bool,
     /// TOML file with settings; docs/configuration.md lists them
     #[arg(long, value_name = "FILE", env = "MAYFLY_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -122,6 +129,99 @@ pub(crate) struct Starts {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Latency {
+    /// Print one JSON object per function and lane, with times in milliseconds
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) what: BenchWhat,
+    #[command(flatten)]
+    pub(crate) load: BenchLoad,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+/// What load is put on.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchWhat {
+    /// Call a function
+    Function {
+        /// The function's name
+        name: String,
+        /// The event, as JSON
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        payload: String,
+        /// Do not wait for answers: what is measured is how fast events are accepted
+        #[arg(long)]
+        event: bool,
+        /// A text that every answer has to contain
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        expect: String,
+    },
+    /// Send, receive and delete messages in batches of 10; one call is all three
+    Queue {
+        /// The queue's name
+        name: String,
+        /// The length of a message, in bytes
+        #[arg(long, value_name = "BYTES", default_value_t = 1024)]
+        size: usize,
+    },
+    /// Write objects, each connection its own; or read one
+    Bucket {
+        /// The bucket's name
+        name: String,
+        /// The length of an object, in bytes
+        #[arg(long, value_name = "BYTES", default_value_t = 1024)]
+        size: usize,
+        /// Read instead of write
+        #[arg(long)]
+        read: bool,
+    },
+}
+
+/// How load is put on it.
+#[derive(Debug, Args)]
+pub(crate) struct BenchLoad {
+    /// How many calls are under way at the most
+    #[arg(long, global = true, value_name = "N", default_value_t = 8, value_parser = connections)]
+    pub(crate) connections: usize,
+    /// Open loop: so many calls are due per second, and times count from when each was due [default: closed loop, each
+    /// connection one call after the other]
+    #[arg(long, global = true, value_name = "PER_SECOND", conflicts_with = "burst")]
+    pub(crate) rate: Option<f64>,
+    /// So many calls at the same moment, once
+    #[arg(long, global = true, value_name = "N", value_parser = connections)]
+    pub(crate) burst: Option<usize>,
+    /// How long it lasts
+    #[arg(long, global = true, value_name = "S", default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// How long calls are made before that, which do not count
+    #[arg(long, global = true, value_name = "S", default_value_t = 1.0)]
+    pub(crate) warm_up: f64,
+    /// Put the same load on this endpoint afterwards, and compare
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) vs: Option<String>,
+    /// The name of the function, queue or bucket there, if it is another one
+    #[arg(long, global = true, value_name = "NAME", requires = "vs")]
+    pub(crate) vs_target: Option<String>,
+    /// The server's process, to tell of its processor time and memory; a Mayfly server tells by itself
+    #[arg(long, global = true, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+    /// The same for the endpoint that is compared with
+    #[arg(long, global = true, value_name = "PID", requires = "vs")]
+    pub(crate) vs_pid: Option<u32>,
+    /// Print one JSON object, with the whole histogram
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct FailedEvents {
     #[command(flatten)]
     pub(crate) server: Server,
@@ -130,8 +230,19 @@ pub(crate) struct FailedEvents {
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// Where the server listens
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4566")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "AWS_ENDPOINT_URL",
+        default_value = "http://127.0.0.1:4566"
+    )]
     pub(crate) endpoint: String,
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=4_096).contains(number));
+    number.ok_or_else(|| "a number from 1 to 4,096".to_owned())
 }
 
 #[cfg(test)]

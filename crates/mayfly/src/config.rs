@@ -42,8 +42,12 @@ pub(crate) struct Functions {
     /// The memory that running functions may be limited to, all together, in MB; unset: four fifths of the
     /// machine's.
     pub(crate) memory_mb: Option<u64>,
+    /// Running functions may be limited to so many times that memory, since few use all that they may: 1.0 is safe.
+    pub(crate) memory_overcommit: f64,
     /// How many events run at the same time at the most.
     pub(crate) concurrency: usize,
+    /// How long a synchronous call waits for room before it is refused, in milliseconds.
+    pub(crate) wait_ms: u64,
     /// How many processes may be initialising at the same time; unset: two per processor.
     pub(crate) starting: Option<usize>,
     /// How many processes wait prepared in control groups of their own; unset: two per processor. With none, an event
@@ -78,6 +82,9 @@ pub(crate) struct Events {
     /// How long after its first failure an asynchronous event is tried again, in seconds; the second retry
     /// comes after twice that.
     pub(crate) retry_delay_s: u64,
+    /// So many asynchronous events run at the same time however busy the processors are; more of them run while
+    /// processors are idle. Unset: two per processor.
+    pub(crate) least_running: Option<usize>,
     /// How long events that were given up stay listed, in days.
     pub(crate) failed_retention_days: u64,
 }
@@ -142,7 +149,9 @@ impl Default for Functions {
     fn default() -> Self {
         Functions {
             memory_mb: None,
+            memory_overcommit: 1.0,
             concurrency: model::limits::CONCURRENCY,
+            wait_ms: 10_000,
             starting: None,
             standby: None,
             interpreters: Vec::new(),
@@ -160,7 +169,7 @@ impl Default for Ahead {
 
 impl Default for Events {
     fn default() -> Self {
-        Events { retry_delay_s: 60, failed_retention_days: 14 }
+        Events { retry_delay_s: 60, least_running: None, failed_retention_days: 14 }
     }
 }
 
@@ -236,6 +245,13 @@ impl Config {
         }
         if self.functions.concurrency == 0 || self.functions.starting == Some(0) {
             bail!("functions.concurrency and functions.starting must be at least 1");
+        }
+        let overcommit = self.functions.memory_overcommit;
+        if !(0.1..=100.0).contains(&overcommit) {
+            bail!("functions.memory_overcommit is {overcommit}, and has to be from 0.1 to 100");
+        }
+        if self.events.least_running == Some(0) {
+            bail!("events.least_running must be at least 1");
         }
         if self.ahead.idle_s == 0 {
             bail!("ahead.idle_s must be at least 1; with ahead.most = 0 nothing waits ahead of events");

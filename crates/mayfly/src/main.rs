@@ -1,12 +1,14 @@
 //! The program: one binary, whose first argument chooses its role before any thread exists.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod client;
 mod config;
 mod doctor;
 mod front;
 mod fsck;
+mod latency;
 mod logs;
 mod machine;
 mod rollout;
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         cli::Command::Logs(flags) => logs::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Runs(flags) => runs::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Starts(flags) => starts::main(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Latency(flags) => latency::main(&flags).map(|()| ExitCode::SUCCESS),
+        cli::Command::Bench(flags) => bench::main(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::FailedEvents(flags) => logs::failed_events(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Deploy(flags) => rollout::deploy(&flags).map(|()| ExitCode::SUCCESS),
         cli::Command::Versions(flags) => rollout::versions(&flags).map(|()| ExitCode::SUCCESS),

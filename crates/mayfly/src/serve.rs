@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Functions};
 use crate::front::Front;
-use crate::status::Status;
+use crate::status::{Status, Tell};
 use crate::{LAUNCHER_ROLE, cli, config, machine};
 use anyhow::{Context, Result, bail};
 use model::{Clock, FunctionArn, REGION, SystemClock};
@@ -16,6 +16,7 @@ use services::s3::S3;
 use services::sqs::{Pauses, Sqs};
 use services::sts::Sts;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
@@ -31,6 +32,12 @@ const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
 const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
 const SCRUB_RATE: u64 = 8 << 20;
 
+/// How often events are looked for that became too old while there was no room for them.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
+
+/// How often a server that stands by looks whether the data directory is free.
+const STANDBY_LOOK: Duration = Duration::from_millis(20);
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Starts the launcher while there is one thread, then the server.
@@ -41,7 +48,7 @@ pub(crate) fn main(flags: &cli::Serve) -> Result<()> {
         .context("cannot start the process that creates sandboxes")?;
     init_log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(config, launcher));
+    let result = runtime.block_on(serve(config, launcher, flags.standby));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
@@ -60,9 +67,9 @@ pub(crate) fn find_interpreters(config: &Config) -> Interpreters {
     sandbox::interpreters::find(&path, interpreters, *strict_runtimes)
 }
 
-async fn serve(config: Config, launcher: Launcher) -> Result<()> {
+async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::open(&config.data_dir, clock.clone()).context("cannot open the data directory")?;
+    let Some(store) = open(&config.data_dir, &clock, standby).await? else { return Ok(()) };
     let interpreters = find_interpreters(&config);
     let sandbox = Arc::new(connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?);
     let features = sandbox.features().clone();
@@ -71,7 +78,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let most = config.network.most;
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
-    let starts = Arc::new(OnceLock::new());
+    let tell = Arc::new(OnceLock::new());
     let s3 = Arc::new(S3::new(store.clone(), REGION));
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
@@ -81,14 +88,18 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
         sqs: Sqs::new(store.clone(), pauses(&config)),
         iam: Iam::new(store.clone()),
         sts: Sts::new(clock.clone()),
-        status: Status { store: store.clone(), lambda, starts: starts.clone() },
+        status: Status { store: store.clone(), lambda, scheduler: tell.clone() },
         clock: clock.clone(),
     });
 
     let stop = watch::Sender::new(false);
+    store.set_concurrency(config.functions.concurrency);
     let settings = Settings {
         capacity: capacity(&config),
         ahead: ahead(&config),
+        patience: Duration::from_millis(config.functions.wait_ms),
+        look_for_old: LOOK_FOR_OLD,
+        processors: Arc::new(machine::ticks),
         retry_delay: Duration::from_secs(config.events.retry_delay_s),
         grace: config.grace(),
         environment: function_environment(),
@@ -97,7 +108,11 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let scheduler = Scheduler::new(store.clone(), sandbox.clone(), settings)
         .context("the store has a scheduler already")?;
     // Nobody is served before this: there is one scheduler.
-    let _ = starts.set(Box::new(scheduler.states()));
+    let _ = tell.set(Tell {
+        starts: Box::new(scheduler.states()),
+        latency: Box::new(scheduler.latencies()),
+        load: Box::new(scheduler.load()),
+    });
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; choose another address with --listen", config.listen)
     })?;
@@ -113,6 +128,7 @@ async fn serve(config: Config, launcher: Launcher) -> Result<()> {
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
+        tokio::spawn(scheduler::sources::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
         tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
         tokio::spawn(scrubs(s3, stop.subscribe())),
@@ -176,6 +192,24 @@ async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.
+async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Option<Store>> {
+    let mut told = false;
+    loop {
+        match Store::open(dir, clock.clone()) {
+            Err(store::Error::Locked { .. }) if standby => {}
+            opened => return Ok(Some(opened.context("cannot open the data directory")?)),
+        }
+        if !std::mem::replace(&mut told, true) {
+            println!("waiting until {} is free", dir.display());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STANDBY_LOOK) => {}
+            signal = wait_for_signal() => return signal.map(|()| None),
+        }
+    }
+}
+
 async fn connect_sandbox(
     config: &Config,
     launcher: Launcher,
@@ -209,10 +243,12 @@ fn network(config: &config::Network) -> Result<Network> {
 
 fn capacity(config: &Config) -> Capacity {
     let machine = Capacity::of_machine(machine::memory_mb(), machine::processors());
+    let memory_mb = config.functions.memory_mb.unwrap_or(machine.memory_mb);
     Capacity {
-        memory_mb: config.functions.memory_mb.unwrap_or(machine.memory_mb),
+        memory_mb: (memory_mb as f64 * config.functions.memory_overcommit) as u64,
         running: config.functions.concurrency,
         starting: config.functions.starting.unwrap_or(machine.starting),
+        background: config.events.least_running.unwrap_or(machine.background),
     }
 }
 
@@ -224,7 +260,8 @@ fn pauses(config: &Config) -> Pauses {
 }
 
 fn ahead(config: &Config) -> Bounds {
-    let memory_mb = config.ahead.memory_mb.unwrap_or(capacity(config).memory_mb / 8);
+    let room = Capacity::of_machine(machine::memory_mb(), machine::processors()).memory_mb;
+    let memory_mb = config.ahead.memory_mb.unwrap_or(config.functions.memory_mb.unwrap_or(room) / 8);
     Bounds {
         memory: memory_mb << 20,
         idle: Duration::from_secs(config.ahead.idle_s),

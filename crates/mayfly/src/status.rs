@@ -6,6 +6,9 @@
 //! - `GET /_mayfly/runs?function=NAME&limit=N`: the newest runs, of one function or of all, with what they cost.
 //! - `GET /_mayfly/functions`: every function's name and runtime.
 //! - `GET /_mayfly/starts`: what waits ahead of events, by function.
+//! - `GET /_mayfly/latency`: how long functions' events waited and took, since the start.
+//! - `GET /_mayfly/load`: what runs and waits now.
+//! - `GET /_mayfly/usage`: processor time and memory of the server itself.
 //! - `GET /_mayfly/failed-events`: asynchronous events that were given up.
 //! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is.
 
@@ -14,7 +17,7 @@ use async_trait::async_trait;
 use http::Method;
 use http::request::Parts;
 use model::{FunctionArn, RequestId};
-use scheduler::State;
+use scheduler::{Latency, Load, State};
 use serde_json::{Value, json};
 use services::lambda::{CODE_PATH, Lambda};
 use std::sync::{Arc, OnceLock};
@@ -40,15 +43,22 @@ const FAILED_EVENTS: usize = 1_000;
 /// The longest that an answer is held back.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Tells what waits ahead of events.
-pub(crate) type States = Box<dyn Fn() -> Vec<State> + Send + Sync>;
+/// What is asked of the scheduler.
+pub(crate) struct Tell {
+    /// What waits ahead of events.
+    pub(crate) starts: Box<dyn Fn() -> Vec<State> + Send + Sync>,
+    /// What functions' events have achieved.
+    pub(crate) latency: Box<dyn Fn() -> Vec<Latency> + Send + Sync>,
+    /// What runs, and how many calls wait.
+    pub(crate) load: Box<dyn Fn() -> (Load, usize) + Send + Sync>,
+}
 
 /// The status endpoints.
 pub(crate) struct Status {
     pub(crate) store: Store,
     pub(crate) lambda: Arc<Lambda>,
-    /// Tells what waits ahead of events, as soon as there is a scheduler.
-    pub(crate) starts: Arc<OnceLock<States>>,
+    /// Tells of the scheduler, as soon as there is one.
+    pub(crate) scheduler: Arc<OnceLock<Tell>>,
 }
 
 #[async_trait]
@@ -95,7 +105,19 @@ impl Status {
                 let named = |(name, runtime)| json!({ "name": name, "runtime": runtime });
                 Ok(json!({ "functions": functions.into_iter().map(named).collect::<Vec<_>>() }))
             }
-            "/_mayfly/starts" => Ok(json!({ "starts": self.starts.get().map(|tell| tell()) })),
+            "/_mayfly/starts" => Ok(json!({ "starts": self.scheduler.get().map(|tell| (tell.starts)()) })),
+            "/_mayfly/latency" => Ok(json!({ "latency": self.scheduler.get().map(|tell| (tell.latency)()) })),
+            "/_mayfly/load" => Ok(self.scheduler.get().map_or(Value::Null, |tell| {
+                let (load, waiting) = (tell.load)();
+                json!({
+                    "running": load.running,
+                    "starting": load.starting,
+                    "background": load.background,
+                    "memoryMB": load.memory_mb,
+                    "callsWaiting": waiting,
+                })
+            })),
+            "/_mayfly/usage" => Ok(json!(crate::machine::usage_of_server())),
             "/_mayfly/runs" => self.runs(head.uri.query().unwrap_or_default(), id),
             "/_mayfly/failed-events" => {
                 let failed = self.store.read(|view| view.failed_events(FAILED_EVENTS));

@@ -3,6 +3,7 @@
 use crate::{FunctionArn, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
@@ -49,6 +50,10 @@ pub enum Source {
     S3,
     /// An HTTP request to a function URL.
     Url,
+    /// Messages of a queue, by an event source mapping.
+    Queue,
+    /// A record of another event that succeeded or was given up.
+    Destination,
 }
 
 /// One piece of work for one function.
@@ -68,6 +73,8 @@ pub struct Event {
     pub payload: Bytes,
     /// The caller's `ClientContext` (JSON), if it sent one.
     pub client_context: Option<String>,
+    /// The functions whose events led to this one, each with how many of its events did.
+    pub lineage: BTreeMap<FunctionArn, u32>,
 }
 
 impl Event {
@@ -81,6 +88,7 @@ impl Event {
             attempt: 0,
             payload,
             client_context: None,
+            lineage: BTreeMap::new(),
         }
     }
 }

@@ -150,6 +150,9 @@ pub struct FunctionSpec {
     /// Its events are marked as sampled for tracing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tracing: bool,
+    /// The ARN of the queue for asynchronous events that are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -175,6 +178,7 @@ impl FunctionSpec {
             ahead: 0,
             layers: None,
             tracing: false,
+            dead_letter: None,
         }
     }
 

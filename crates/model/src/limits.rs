@@ -95,19 +95,34 @@ pub const PROCESSES: u64 = 1_024;
 /// Open files in one process of a sandbox.
 pub const OPEN_FILES: u64 = 1_024;
 
-/// How many synchronous calls may wait for a process to start; the next one is refused.
-pub const SYNC_LANE: usize = 1_000;
+/// How many synchronous calls may wait for room; the next one is refused.
+pub const SYNC_LANE: usize = 4_000;
 
 /// The bytes of all synchronous calls' events that wait or run (512 MB); a call that does not fit is refused.
 pub const SYNC_LANE_BYTES: usize = 512 * MB;
 
-/// How many events run at the same time at the most.
+/// How many events run at the same time at the most, unless the configuration says otherwise.
 pub const CONCURRENCY: usize = 1_000;
 
-/// How often a failed asynchronous event is tried again.
+/// How much of the concurrency can be reserved for no function.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html>
+pub const CONCURRENCY_UNRESERVED: usize = 100;
+
+/// How many durable events wait in memory between their queue and their process.
+pub const EVENTS_CLAIMED: usize = 256;
+
+/// How often a failed asynchronous event is tried again, unless its function's owner says otherwise.
 pub const ASYNC_RETRIES: u32 = 2;
 
-/// How old an asynchronous event may become before it is given up (6 hours).
+/// The shortest age at which an asynchronous event may be given up, in seconds.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html>
+pub const ASYNC_AGE_LEAST_S: u32 = 60;
+
+/// How often an event of a function may lead to another one of the same function; the next one is stopped.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+pub const RECURSION: u32 = 16;
+
+/// How old an asynchronous event may become before it is given up (6 hours), unless its function's owner says less.
 pub const ASYNC_MAX_AGE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// The longest log line, in bytes; a longer one is split (256 KB, the size of a CloudWatch Logs event).
@@ -211,6 +226,10 @@ pub const NETWORK_QUESTION: Duration = Duration::from_secs(2);
 
 /// The most name servers that are asked for functions, as resolv.conf(5) has it.
 pub const NETWORK_RESOLVERS: usize = 3;
+
+/// The most records of one batch of an event source mapping.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>
+pub const MAPPING_BATCH: u32 = 10_000;
 
 // Message queues. AWS's values are those of
 // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-quotas.html>.

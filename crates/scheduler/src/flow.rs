@@ -2,31 +2,33 @@
 
 use crate::Settings;
 use crate::ahead::{Ahead, Asked};
+use crate::destination::Wishes;
 use crate::journal::Journal;
-use crate::place::Load;
+use crate::latency::Latencies;
 use crate::runner::{Process, Runner};
-use crate::settle::{self, Settlement};
+use crate::settle::{self, Ran, Settlement};
+use crate::turns::{Entry, Facts, Turns};
 use model::{
-    Event, FunctionError, FunctionSpec, Metering, Outcome, Part, Run, RunStatus, StartKind, StartMode,
-    Timestamp,
+    Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, Part, Run, RunStatus, StartKind,
+    StartMode, Timestamp,
 };
 use sandbox::{Exit, Hooks, Job, Report};
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::Store;
-use store::queue::{Answer, Lease, Waiting};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use store::queue::{Answer, Lease, Throttled, Waiting};
+use store::rules::EventRules;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
-
-/// How many durable events are claimed at a time.
-const CLAIMED: usize = 32;
 
 /// How many log lines wait between the process and its journal.
 const LINES_WAITING: usize = 4_096;
 
+/// How many events that became too old are given up at a time.
+const OLD_AT_ONCE: usize = 32;
+
 /// How long to wait before looking at the durable lane again after the store failed.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What every step needs.
 pub(crate) struct Flow {
@@ -34,7 +36,10 @@ pub(crate) struct Flow {
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) ahead: Ahead,
     pub(crate) settings: Settings,
-    pub(crate) load: watch::Sender<Load>,
+    pub(crate) turns: Mutex<Turns<Called, Lease>>,
+    /// Something has ended, so that there may be room.
+    pub(crate) freed: Notify,
+    pub(crate) latencies: Latencies,
     /// One permit for each process that may be initialising for its event.
     pub(crate) starting: Arc<Semaphore>,
 }
@@ -60,81 +65,167 @@ impl Work {
         let _ = stream.try_send(Part::Started(spec.version.clone()));
         Some(stream.clone())
     }
-
-    /// How long ago its event was accepted, as of `now`.
-    fn waited(&self, now: Timestamp) -> Duration {
-        match self {
-            Work::Called(waiting) => waiting.since.elapsed(),
-            // It may have been accepted before this start of the program, so the wall clock has to do.
-            Work::Durable(lease) => now.since(lease.event.accepted),
-        }
-    }
 }
 
-/// An event and the function it is for.
-pub(crate) type Prepared = (Work, Arc<FunctionSpec>);
+/// What is to be done with a durable event.
+enum Found {
+    /// It runs.
+    Runs(Arc<FunctionSpec>),
+    /// It does not.
+    GivenUp(Box<Settlement>),
+}
+
+/// A call and the function it is for.
+pub(crate) type Called = (Waiting, Arc<FunctionSpec>);
 
 impl Flow {
-    /// Claims what is due, and says when to look again.
-    pub(crate) fn claim(&self) -> (VecDeque<Lease>, Option<Instant>) {
-        let claimed = self.store.claim(CLAIMED).and_then(|leases| {
-            // While there was something, there may be more.
-            let due = if leases.is_empty() { self.store.next_due()? } else { Some(Timestamp(0)) };
-            let at = due.map(|due| Instant::now() + due.since(self.store.now()));
-            Ok((leases.into(), at))
-        });
-        claimed.unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot read the queue of events");
-            (VecDeque::new(), Some(Instant::now() + STORE_PAUSE))
-        })
+    /// Whose turn it is. Held for moments only.
+    pub(crate) fn turns(&self) -> MutexGuard<'_, Turns<Called, Lease>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds the function of `work`; settles work that has none any more, or that is too old to run.
-    pub(crate) async fn prepare(&self, work: Work) -> Option<Prepared> {
-        let event = work.event();
-        let refusal = match self.store.spec(&event.function) {
-            Ok(Some(spec)) if settle::may_still_run(event, self.store.now()) => {
+    /// Lets a call wait for its turn; or answers it, if it cannot.
+    pub(crate) async fn take_in(&self, waiting: Waiting) {
+        let function = waiting.event.function.clone();
+        match self.store.spec(&function) {
+            Ok(Some(spec)) => {
+                // A reservation that was changed before the call came holds for it.
+                self.follow_reservations();
                 self.ahead.arrived(&spec);
-                return Some((work, spec));
+                let memory_mb = spec.memory_mb;
+                let taken = self.turns().call(&function, memory_mb, (waiting, spec), Instant::now());
+                if let Err(((waiting, _), why)) = taken {
+                    self.throttle(waiting, why);
+                }
             }
-            Ok(Some(_)) => ("Event.MaximumAgeExceeded", "the event became too old to run"),
-            Ok(None) => ("Event.FunctionNotFound", "the function does not exist any more"),
+            Ok(None) => self.refuse_gone(Work::Called(waiting)).await,
             Err(error) => {
-                tracing::error!(id = %event.id, %error, "cannot read the function of an event");
-                tokio::time::sleep(STORE_PAUSE).await;
-                return None;
+                tracing::error!(id = %waiting.event.id, %error, "cannot read the function of an event")
             }
-        };
-        let message = format!("RequestId: {} Error: {}", event.id, refusal.1);
-        self.refuse(work, refusal.0, message).await;
-        None
+        }
     }
 
-    /// Takes the head of a lane if there is room for it.
-    pub(crate) fn place(&self, head: &mut Option<Prepared>) -> Option<Prepared> {
-        let load = *self.load.borrow();
-        head.take_if(|(work, spec)| {
-            let start = matches!(work, Work::Durable(_)) && !self.ahead.has(spec);
-            self.settings.capacity.fits(&load, spec.memory_mb, start)
+    /// Tells a caller that there is no room.
+    pub(crate) fn throttle(&self, waiting: Waiting, why: Throttled) {
+        tracing::debug!(id = %waiting.event.id, function = %waiting.event.function, reason = why.reason(), "no room for a call");
+        waiting.refuse(why);
+    }
+
+    /// What the order of turns has to know of `function`.
+    pub(crate) fn facts(&self, function: &FunctionArn) -> Option<Facts> {
+        let spec = self.store.spec(function).ok().flatten()?;
+        // The events of a function that is off are only settled, if somebody is to hear of them.
+        let off = self.is_off(function).ok()? && {
+            let rules = self.store.event_rules(function).ok()?;
+            wishes(&rules, &spec).hears_of_failures()
+        };
+        (!off).then(|| Facts { memory_mb: spec.memory_mb, start: !self.ahead.has(&spec) })
+    }
+
+    /// Runs a call that has its turn, unless its caller has gone away.
+    pub(crate) async fn run_called(self: Arc<Self>, (mut waiting, spec): Called, entry: Entry) {
+        let waited = waiting.since.elapsed();
+        let counted = self.count_in(entry, &spec, waited);
+        if waiting.is_abandoned() {
+            return;
+        }
+        waiting.begin();
+        self.run(Work::Called(waiting), spec, counted).await;
+    }
+
+    /// Runs a durable event that has its turn; settles one that cannot run any more.
+    pub(crate) async fn run_durable(self: Arc<Self>, lease: Lease, entry: Entry) {
+        match self.found(&lease.event) {
+            Ok(Found::Runs(spec)) => {
+                self.ahead.arrived(&spec);
+                // It may have been accepted before this start of the program, so the wall clock has to do.
+                let waited = self.store.now().since(lease.event.accepted);
+                let counted = self.count_in(entry, &spec, waited);
+                self.run(Work::Durable(lease), spec, counted).await;
+            }
+            Ok(Found::GivenUp(settlement)) => {
+                let _counted = Left { flow: &self, entry };
+                self.commit(lease, *settlement, Vec::new(), None).await;
+            }
+            Err(error) => {
+                let _counted = Left { flow: &self, entry };
+                tracing::error!(id = %lease.event.id, %error, "cannot read the function of an event");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
+    }
+
+    /// Gives up those of the durable events of `function` that became too old while there was no room for them.
+    pub(crate) async fn give_up_old(&self, function: &FunctionArn) -> store::Result<()> {
+        loop {
+            let (now, age) = (self.store.now(), self.store.event_rules(function)?.max_age());
+            // None is due before it is accepted.
+            let old = Timestamp(now.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)) - 1);
+            let claimed = self.store.claim_due(function, old, OLD_AT_ONCE)?.leases;
+            let last = claimed.len() < OLD_AT_ONCE;
+            for lease in claimed {
+                if let Found::GivenUp(settlement) = self.found(&lease.event)? {
+                    self.commit(lease, *settlement, Vec::new(), None).await;
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is to be done with a durable event.
+    fn found(&self, event: &Event) -> store::Result<Found> {
+        let (spec, rules) = (self.store.spec(&event.function)?, self.store.event_rules(&event.function)?);
+        let now = self.store.now();
+        let Some(spec) = spec else {
+            let message = format!("RequestId: {} Error: the function does not exist any more", event.id);
+            let error = FunctionError::of("Event.FunctionNotFound", message);
+            return Ok(Found::GivenUp(Box::new(Settlement::GivenUp {
+                error,
+                runs: event.attempt,
+                follows: Vec::new(),
+            })));
+        };
+        Ok(match settle::refusal(event, wishes(&rules, &spec), self.is_off(&event.function)?, now) {
+            Some((condition, error)) => {
+                Found::GivenUp(Box::new(settle::give_up(event, condition, error, wishes(&rules, &spec), now)))
+            }
+            None => Found::Runs(spec),
         })
     }
 
-    /// Decides that `work` has its turn now and counts it in; the guard counts it out, however it ends.
-    pub(crate) fn count_in(self: &Arc<Self>, work: &Work, spec: &Arc<FunctionSpec>) -> Counted {
-        self.load.send_modify(|load| load.enter(spec.memory_mb));
-        let waited = work.waited(self.store.now());
+    fn is_off(&self, function: &FunctionArn) -> store::Result<bool> {
+        Ok(self.store.reservations()?.get(&function.unqualified()) == Some(0))
+    }
+
+    async fn refuse_gone(&self, work: Work) {
+        let message = format!("RequestId: {} Error: the function does not exist any more", work.event().id);
+        self.refuse(work, "Event.FunctionNotFound", message).await;
+    }
+
+    /// The guard of an event that was counted in: it counts it out, however it ends.
+    fn count_in(self: &Arc<Self>, entry: Entry, spec: &Arc<FunctionSpec>, waited: Duration) -> Counted {
         Counted {
             flow: self.clone(),
             spec: spec.clone(),
+            entry,
             starting: true,
+            asked: false,
             placed: Instant::now(),
             waited,
             kept: None,
         }
     }
 
+    fn ended(&self, entry: &Entry) {
+        self.turns().ended(entry, Instant::now());
+        self.freed.notify_one();
+    }
+
     /// Runs `work` in a process that waits ahead of it, or in one that is started for it, and settles it.
-    pub(crate) async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
+    async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
+        counted.asked = true;
         let (process, permit) = self.process(&spec).await;
         let (waited, decided) = (counted.waited + counted.placed.elapsed(), Instant::now());
         let event = work.event();
@@ -183,6 +274,8 @@ impl Flow {
         let report = ran.map(|(mut report, kept)| {
             counted.kept = kept;
             let metering = &mut report.metering;
+            let called = matches!(work, Work::Called(_));
+            self.latencies.note(&work.event().function, called, waited, waited + decided.elapsed());
             metering.queue = whole_micros(waited);
             if metering.start == StartKind::Cold {
                 metering.init = whole_micros(metering.init + before_start);
@@ -259,9 +352,19 @@ impl Flow {
             }
             Work::Durable(lease) => {
                 let log = journal.into_rest().await;
-                let delay = self.settings.retry_delay;
-                let settlement = settle::decide(&lease.event, &report.outcome, self.store.now(), delay);
-                self.commit(lease, settlement, log, Some(run)).await;
+                let (now, delay) = (self.store.now(), self.settings.retry_delay);
+                // Without the rules nothing can be decided: the event runs again.
+                match self.store.event_rules(&lease.event.function) {
+                    Ok(rules) => {
+                        let ran = Ran { outcome: &report.outcome, version: &spec.version };
+                        let settlement = settle::decide(&lease.event, ran, wishes(&rules, spec), now, delay);
+                        self.commit(lease, settlement, log, Some(run)).await;
+                    }
+                    Err(error) => {
+                        tracing::error!(id = %lease.event.id, %error, "an event could not be settled; it runs again");
+                        tokio::time::sleep(STORE_PAUSE).await;
+                    }
+                }
             }
         }
     }
@@ -276,7 +379,11 @@ impl Flow {
                 log_tail: String::new(),
                 version: String::new(),
             }),
-            Work::Durable(lease) => self.commit(lease, Settlement::GivenUp(error), Vec::new(), None).await,
+            Work::Durable(lease) => {
+                let runs = lease.event.attempt + 1;
+                let settlement = Settlement::GivenUp { error, runs, follows: Vec::new() };
+                self.commit(lease, settlement, Vec::new(), None).await;
+            }
         }
     }
 
@@ -304,6 +411,11 @@ impl Flow {
             tokio::time::sleep(STORE_PAUSE).await;
         }
     }
+}
+
+/// What the owner of `spec` wants to follow from its events.
+fn wishes<'a>(rules: &'a EventRules, spec: &'a FunctionSpec) -> Wishes<'a> {
+    Wishes { rules, dead_letter: spec.dead_letter.as_deref() }
 }
 
 /// What the bill says of a run.
@@ -335,11 +447,27 @@ fn whole_micros(time: Duration) -> Duration {
     Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// An event that had its turn and is not run.
+struct Left<'a> {
+    flow: &'a Flow,
+    entry: Entry,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.flow.turns().started();
+        self.flow.ended(&self.entry);
+    }
+}
+
 /// A run that is counted in the load.
-pub(crate) struct Counted {
+struct Counted {
     flow: Arc<Flow>,
     spec: Arc<FunctionSpec>,
+    entry: Entry,
     starting: bool,
+    /// It has asked for a process.
+    asked: bool,
     /// When it had its turn.
     placed: Instant,
     /// How long its event had waited by then.
@@ -352,7 +480,7 @@ impl Counted {
     /// It has an initialised process.
     fn started(&mut self) {
         if std::mem::take(&mut self.starting) {
-            self.flow.load.send_modify(Load::started);
+            self.flow.turns().started();
         }
     }
 
@@ -366,7 +494,9 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.started();
-        self.flow.ahead.ended(&self.spec, self.kept.take());
-        self.flow.load.send_modify(|load| load.leave(self.spec.memory_mb));
+        if self.asked {
+            self.flow.ahead.ended(&self.spec, self.kept.take());
+        }
+        self.flow.ended(&self.entry);
     }
 }

@@ -12,6 +12,8 @@ pub struct Capacity {
     /// How many of them may be initialising. Starting an interpreter is all processor time, so starting more
     /// at once than the processors can carry makes every one of them late.
     pub starting: usize,
+    /// So many events that nobody waits for run at the same time however busy the processors are.
+    pub background: usize,
 }
 
 impl Capacity {
@@ -22,17 +24,31 @@ impl Capacity {
             memory_mb: memory_mb / 5 * 4,
             running: limits::CONCURRENCY,
             starting: 2 * processors.max(1),
+            background: 2 * processors.max(1),
         }
     }
 
-    /// Whether an event of a function with `memory_mb` may be placed now. One that is larger than the machine starts
-    /// when nothing else runs: its own limit still holds. One that has to `start` a process and that nobody waits for
-    /// is placed only when it can do so at once, so that it is not in the way of those that somebody waits for.
-    pub fn fits(&self, load: &Load, memory_mb: u32, start: bool) -> bool {
-        let memory = load.memory_mb + u64::from(memory_mb);
+    /// Whether the machine has memory for an event of a function with `memory_mb`. One that is larger than the machine
+    /// starts when nothing else runs: its own limit still holds.
+    pub fn has_memory(&self, load: &Load, memory_mb: u32) -> bool {
+        load.running == 0 || load.memory_mb + u64::from(memory_mb) <= self.memory_mb
+    }
+
+    /// Whether `running` events of a function may become one more: of one for which `reserved` are reserved that many, of
+    /// others as many as all reservations, `reserved_all`, leave.
+    pub fn has_place(
+        &self,
+        load: &Load,
+        running: usize,
+        reserved: Option<usize>,
+        reserved_all: usize,
+    ) -> bool {
+        // After a change of reservations what runs may be more than those now allow; the whole never is.
         load.running < self.running
-            && (memory <= self.memory_mb || load.running == 0)
-            && (!start || load.starting < self.starting)
+            && match reserved {
+                Some(reserved) => running < reserved,
+                None => load.unreserved < self.running.saturating_sub(reserved_all),
+            }
     }
 }
 
@@ -43,28 +59,12 @@ pub struct Load {
     pub memory_mb: u64,
     /// How many events run, those that are starting included.
     pub running: usize,
+    /// How many of them are of functions without a reservation.
+    pub unreserved: usize,
+    /// How many of them nobody waits for.
+    pub background: usize,
     /// How many have no initialised process yet.
     pub starting: usize,
-}
-
-impl Load {
-    /// An event of a function with `memory_mb` starts.
-    pub fn enter(&mut self, memory_mb: u32) {
-        self.memory_mb += u64::from(memory_mb);
-        self.running += 1;
-        self.starting += 1;
-    }
-
-    /// An event is initialised.
-    pub fn started(&mut self) {
-        self.starting -= 1;
-    }
-
-    /// An initialised event ends.
-    pub fn leave(&mut self, memory_mb: u32) {
-        self.memory_mb -= u64::from(memory_mb);
-        self.running -= 1;
-    }
 }
 
 #[cfg(test)]
@@ -72,32 +72,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_what_memory_starts_and_concurrency_leave() {
-        let capacity = Capacity { memory_mb: 1000, running: 3, starting: 2 };
-        let load = |memory_mb, running, starting| Load { memory_mb, running, starting };
-        for (load, memory_mb, start, fits) in [
-            (load(0, 0, 0), 128, true, true),
-            (load(0, 0, 0), 5000, true, true),
-            (load(900, 1, 0), 100, true, true),
-            (load(900, 1, 0), 101, true, false),
-            (load(256, 2, 2), 128, true, false),
-            (load(256, 2, 2), 128, false, true),
-            (load(256, 2, 1), 128, true, true),
-            (load(256, 3, 0), 128, false, false),
+    fn room_is_what_memory_and_concurrency_leave() {
+        let capacity = Capacity { memory_mb: 1000, running: 10, starting: 2, background: 2 };
+        let load = |memory_mb, running| Load { memory_mb, running, unreserved: running, ..Load::default() };
+        for (load, memory_mb, fits) in [
+            (load(0, 0), 128, true),
+            (load(0, 0), 5000, true),
+            (load(900, 1), 100, true),
+            (load(900, 1), 101, false),
         ] {
-            assert_eq!(capacity.fits(&load, memory_mb, start), fits, "{load:?} + {memory_mb}");
+            assert_eq!(capacity.has_memory(&load, memory_mb), fits, "{load:?} + {memory_mb}");
         }
-    }
-
-    #[test]
-    fn a_load_returns_to_nothing() {
-        let mut load = Load::default();
-        load.enter(128);
-        load.enter(256);
-        load.started();
-        load.leave(128);
-        load.started();
-        load.leave(256);
-        assert_eq!(load, Load::default());
+        for (load, running, reserved, all, fits) in [
+            (load(0, 9), 9, None, 0, true),
+            (load(0, 10), 1, None, 0, false),
+            (load(0, 6), 0, None, 4, false),
+            (load(0, 5), 0, None, 4, true),
+            (load(0, 10), 3, Some(4), 4, true),
+            (load(0, 0), 4, Some(4), 4, false),
+            (load(0, 0), 0, Some(0), 0, false),
+        ] {
+            assert_eq!(
+                capacity.has_place(&load, running, reserved, all),
+                fits,
+                "{load:?} {running} {reserved:?}"
+            );
+        }
     }
 }

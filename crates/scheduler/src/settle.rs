@@ -1,18 +1,20 @@
-//! What follows from an outcome: the event is done, tried again, or given up.
+//! What follows from an outcome: the event is done, tried again, or given up, and a record of it goes to a destination.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
 
+use crate::destination::{self, Condition, Follow, Wishes};
 use model::{Event, FunctionError, Outcome, Run, Timestamp, limits};
 use std::time::Duration;
 use store::log::Record;
+use store::message::Head;
 use store::queue::Lease;
-use store::{Result, Store};
+use store::{Result, Store, Tx};
 
-/// What becomes of a durable event after a run.
+/// What becomes of a durable event after a run, or instead of one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settlement {
-    /// It succeeded and is forgotten.
-    Done,
+    /// It succeeded and is forgotten; this goes out.
+    Done(Vec<Follow>),
     /// It failed and runs again as attempt number `attempt`, not before `due`.
     Retry {
         /// How many attempts have failed by then.
@@ -20,30 +22,106 @@ pub enum Settlement {
         /// When it may run again.
         due: Timestamp,
     },
-    /// It failed for the last time.
-    GivenUp(FunctionError),
+    /// It failed for the last time, after so many runs.
+    GivenUp {
+        /// Why.
+        error: FunctionError,
+        /// How often it was run.
+        runs: u32,
+        /// What goes out.
+        follows: Vec<Follow>,
+    },
 }
 
-/// Decides what becomes of `event` after `outcome`.
-pub fn decide(event: &Event, outcome: &Outcome, now: Timestamp, retry_delay: Duration) -> Settlement {
-    let error = match outcome {
-        Outcome::Succeeded(_) => return Settlement::Done,
+/// What the function answered, and which version of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran<'a> {
+    /// How the run ended.
+    pub outcome: &'a Outcome,
+    /// The version that ran.
+    pub version: &'a str,
+}
+
+/// Decides what becomes of `event` after a run.
+pub fn decide(
+    event: &Event,
+    ran: Ran<'_>,
+    wishes: Wishes<'_>,
+    now: Timestamp,
+    retry_delay: Duration,
+) -> Settlement {
+    let error = match ran.outcome {
+        Outcome::Succeeded(_) => {
+            return Settlement::Done(destination::follows(
+                event,
+                Condition::Success,
+                event.attempt + 1,
+                Some(ran),
+                wishes,
+                now,
+            ));
+        }
         Outcome::Failed(error) => error,
     };
     let attempt = event.attempt + 1;
     let due = now.after(retry_delay.saturating_mul(1 << event.attempt.min(10)));
-    if attempt > limits::ASYNC_RETRIES || due.since(event.accepted) > limits::ASYNC_MAX_AGE {
-        return Settlement::GivenUp(error.clone());
+    let rules = wishes.rules;
+    let condition = if attempt > rules.retries() {
+        Condition::RetriesExhausted
+    } else if !rules.may_still_run(event.accepted, due) {
+        Condition::EventAgeExceeded
+    } else {
+        return Settlement::Retry { attempt, due };
+    };
+    Settlement::GivenUp {
+        error: error.clone(),
+        runs: attempt,
+        follows: destination::follows(event, condition, attempt, Some(ran), wishes, now),
     }
-    Settlement::Retry { attempt, due }
 }
 
-/// Whether `event` is young enough to run.
-pub fn may_still_run(event: &Event, now: Timestamp) -> bool {
-    now.since(event.accepted) <= limits::ASYNC_MAX_AGE
+/// Why an event is given up without a run, if it is; `off` says that its function is turned off.
+pub fn refusal(
+    event: &Event,
+    wishes: Wishes<'_>,
+    off: bool,
+    now: Timestamp,
+) -> Option<(Condition, FunctionError)> {
+    let because = |condition, error_type: &str, why: &str| {
+        let message = format!("RequestId: {} Error: {why}", event.id);
+        Some((condition, FunctionError::of(error_type, message)))
+    };
+    let own = event.lineage.get(&event.function.unqualified()).copied().unwrap_or(0);
+    if !wishes.rules.may_still_run(event.accepted, now) {
+        because(Condition::EventAgeExceeded, "Event.MaximumAgeExceeded", "the event became too old to run")
+    } else if own >= limits::RECURSION {
+        let why = "the event was stopped: it is one of a loop, in which events of this function lead to more of them";
+        because(Condition::RecursionDetected, "Event.RecursionDetected", why)
+    } else if off && wishes.hears_of_failures() {
+        because(
+            Condition::ZeroReservedConcurrency,
+            "Event.ZeroReservedConcurrency",
+            "the function is turned off",
+        )
+    } else {
+        None
+    }
 }
 
-/// Writes `settlement`, the rest of the run's log and what the run cost in one transaction, and ends the lease.
+/// What becomes of `event` that is given up without a run.
+pub fn give_up(
+    event: &Event,
+    condition: Condition,
+    error: FunctionError,
+    wishes: Wishes<'_>,
+    now: Timestamp,
+) -> Settlement {
+    let follows = destination::follows(event, condition, event.attempt, None, wishes, now);
+    Settlement::GivenUp { error, runs: event.attempt, follows }
+}
+
+/// Writes `settlement`, the rest of the run's log and what the run cost in one transaction, and ends the lease. An event
+/// that is settled already, as after a crash between the commit and its answer, is not settled twice.
 ///
 /// # Errors
 /// Faults of the store: the event then waits in its queue and runs again.
@@ -54,20 +132,40 @@ pub async fn commit(
     log: Vec<Record>,
     run: Option<Run>,
 ) -> Result<()> {
-    let id = lease.event.id;
-    let function = lease.event.function.log_name();
-    let attempts = lease.event.attempt + 1;
+    let event = lease.event.clone();
+    let gone = !matches!(settlement, Settlement::Retry { .. });
     store
         .write(move |tx| {
-            tx.append_log(&function, &log)?;
+            tx.append_log(&event.function.log_name(), &log)?;
             run.iter().try_for_each(|run| tx.append_run(run))?;
-            match &settlement {
-                Settlement::Done => tx.complete(id),
-                Settlement::Retry { attempt, due } => tx.retry(id, *attempt, *due),
-                Settlement::GivenUp(error) => tx.give_up(id, attempts, error),
-            }
+            let (was_there, follows) = match &settlement {
+                Settlement::Done(follows) => (tx.complete(event.id)?, follows),
+                Settlement::Retry { attempt, due } => return tx.retry(&event, *attempt, *due),
+                Settlement::GivenUp { error, runs, follows } => {
+                    (tx.give_up(event.id, *runs, error)?, follows)
+                }
+            };
+            if was_there { follows.iter().try_for_each(|follow| send(tx, &event, follow)) } else { Ok(()) }
         })
-        .await
+        .await?;
+    if gone {
+        lease.end();
+    }
+    Ok(())
+}
+
+/// Sends what goes out with the settlement of `event`.
+fn send(tx: &Tx<'_>, event: &Event, follow: &Follow) -> Result<()> {
+    match follow {
+        Follow::Event(next) => tx.submit(next),
+        Follow::Message { queue, body, attributes } => {
+            let head = Head { attributes: attributes.clone(), ..Head::default() };
+            if !tx.send_to(queue, body, head)? {
+                tracing::info!(id = %event.id, function = %event.function, queue, "the queue for an event is gone");
+            }
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -75,33 +173,94 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use model::{FunctionArn, Source};
+    use store::rules::EventRules;
+
+    fn wishes(rules: &EventRules) -> Wishes<'_> {
+        Wishes { rules, dead_letter: None }
+    }
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn event(attempt: u32) -> Event {
         let accepted = Timestamp(1_000_000);
-        Event { attempt, ..Event::new(FunctionArn::of("f"), Source::InvokeAsync, accepted, Bytes::new()) }
+        Event {
+            attempt,
+            ..Event::new(FunctionArn::of("f"), Source::InvokeAsync, accepted, Bytes::from("{}"))
+        }
+    }
+
+    fn decided(attempt: u32, outcome: &Outcome, rules: &EventRules, now: Timestamp) -> Settlement {
+        decide(&event(attempt), Ran { outcome, version: "$LATEST" }, wishes(rules), now, MINUTE)
     }
 
     #[test]
     fn a_failure_is_retried_twice_with_growing_delay_and_then_given_up() {
         let error = FunctionError::of("E", "e".into());
         let failed = Outcome::Failed(error.clone());
-        let now = Timestamp(1_000_000);
+        let (now, rules) = (Timestamp(1_000_000), EventRules::default());
         let retry = |attempt, minutes| Settlement::Retry { attempt, due: now.after(MINUTE * minutes) };
-        assert_eq!(decide(&event(0), &failed, now, MINUTE), retry(1, 1));
-        assert_eq!(decide(&event(1), &failed, now, MINUTE), retry(2, 2));
-        assert_eq!(decide(&event(2), &failed, now, MINUTE), Settlement::GivenUp(error.clone()));
+        let given_up = |runs| Settlement::GivenUp { error: error.clone(), runs, follows: Vec::new() };
+        assert_eq!(decided(0, &failed, &rules, now), retry(1, 1));
+        assert_eq!(decided(1, &failed, &rules, now), retry(2, 2));
+        assert_eq!(decided(2, &failed, &rules, now), given_up(3));
         let succeeded = Outcome::Succeeded(Bytes::new());
-        assert_eq!(decide(&event(2), &succeeded, now, MINUTE), Settlement::Done);
-        let late = now.after(limits::ASYNC_MAX_AGE);
-        assert_eq!(decide(&event(0), &failed, late, MINUTE), Settlement::GivenUp(error));
+        assert_eq!(decided(2, &succeeded, &rules, now), Settlement::Done(Vec::new()));
+        assert_eq!(decided(0, &failed, &rules, now.after(limits::ASYNC_MAX_AGE)), given_up(1));
+        let none = EventRules { retries: Some(0), ..EventRules::default() };
+        assert_eq!(decided(0, &failed, &none, now), given_up(1));
     }
 
     #[test]
-    fn an_event_runs_until_its_maximum_age() {
+    fn an_event_is_refused_for_its_age_its_loop_and_a_function_that_is_off() {
         let accepted = Timestamp(1_000_000);
-        assert!(may_still_run(&event(0), accepted.after(limits::ASYNC_MAX_AGE)));
-        assert!(!may_still_run(&event(0), accepted.after(limits::ASYNC_MAX_AGE + MINUTE)));
+        let (rules, young) = (EventRules::default(), accepted.after(limits::ASYNC_MAX_AGE));
+        let why = |event: &Event, rules: &EventRules, off, now| {
+            refusal(event, wishes(rules), off, now).map(|(condition, _)| condition)
+        };
+        assert_eq!(why(&event(0), &rules, true, young), None);
+        assert_eq!(why(&event(0), &rules, false, young.after(MINUTE)), Some(Condition::EventAgeExceeded));
+        let short = EventRules { max_age_s: Some(60), ..EventRules::default() };
+        assert_eq!(
+            why(&event(0), &short, false, accepted.after(MINUTE * 2)),
+            Some(Condition::EventAgeExceeded)
+        );
+        let sent = EventRules { on_failure: Some("arn".into()), ..EventRules::default() };
+        assert_eq!(why(&event(0), &sent, true, young), Some(Condition::ZeroReservedConcurrency));
+        let mut looped = event(0);
+        looped.lineage.insert(FunctionArn::of("f"), limits::RECURSION - 1);
+        assert_eq!(why(&looped, &rules, false, young), None);
+        looped.lineage.insert(FunctionArn::of("f"), limits::RECURSION);
+        assert_eq!(why(&looped, &rules, false, young), Some(Condition::RecursionDetected));
+    }
+
+    #[tokio::test]
+    async fn an_event_is_settled_once_and_its_record_is_sent_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), std::sync::Arc::new(model::SystemClock)).unwrap();
+        let sent = event(0);
+        let id = sent.id;
+        store.write(move |tx| tx.submit(&sent)).await.unwrap();
+        let rules =
+            EventRules { on_success: Some(FunctionArn::of("g").to_string()), ..EventRules::default() };
+        let outcome = Outcome::Succeeded("1".into());
+        let mut claimed = store.claim(&FunctionArn::of("f"), 1).unwrap().leases;
+        let lease = claimed.remove(0);
+        let settlement = decide(
+            &lease.event,
+            Ran { outcome: &outcome, version: "1" },
+            wishes(&rules),
+            Timestamp(5),
+            MINUTE,
+        );
+        store.write(move |tx| tx.complete(id)).await.unwrap();
+        commit(&store, lease, settlement.clone(), Vec::new(), None).await.unwrap();
+        assert_eq!(store.read(|view| view.durable_events()).unwrap(), 0);
+        let again = event(0);
+        store.write(move |tx| tx.submit(&again)).await.unwrap();
+        let lease = store.claim(&FunctionArn::of("f"), 1).unwrap().leases.remove(0);
+        commit(&store, lease, settlement, Vec::new(), None).await.unwrap();
+        let record = store.claim(&FunctionArn::of("g"), 2).unwrap().leases;
+        assert_eq!(record.len(), 1);
+        assert_eq!(record[0].event.lineage, [(FunctionArn::of("f"), 1)].into());
     }
 }

@@ -226,8 +226,11 @@ async fn setup(world: World, bounds: Bounds) -> Setup {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), Arc::new(SystemClock)).unwrap();
     let settings = Settings {
-        capacity: Capacity { memory_mb: 1_000_000, running: 1_000, starting: 4 },
+        capacity: Capacity { memory_mb: 1_000_000, running: 1_000, starting: 4, background: 1_000 },
         ahead: bounds,
+        patience: DEADLINE,
+        look_for_old: Duration::from_millis(50),
+        processors: Arc::new(|| None),
         retry_delay: Duration::from_millis(20),
         grace: Duration::from_secs(5),
         environment: BTreeMap::new(),

@@ -90,6 +90,9 @@ async fn setup(script: Script, capacity: Capacity) -> Setup {
     let settings = Settings {
         capacity,
         ahead: Bounds { memory: 1 << 30, idle: DEADLINE, most: 0, making: 2 },
+        patience: DEADLINE,
+        look_for_old: Duration::from_millis(50),
+        processors: Arc::new(|| None),
         retry_delay: Duration::from_millis(20),
         grace: Duration::from_millis(200),
         environment: BTreeMap::new(),
@@ -102,7 +105,7 @@ async fn setup(script: Script, capacity: Capacity) -> Setup {
     Setup { store, script, stop, scheduler, _dir: dir }
 }
 
-const WIDE: Capacity = Capacity { memory_mb: 10_000, running: 100, starting: 100 };
+const WIDE: Capacity = Capacity { memory_mb: 10_000, running: 100, starting: 100, background: 100 };
 
 fn event(store: &Store, payload: &'static str) -> Event {
     Event::new(FunctionArn::of("f"), Source::InvokeAsync, store.now(), Bytes::from(payload))
@@ -218,7 +221,7 @@ async fn a_retry_comes_in_its_time_while_calls_keep_coming() {
 async fn a_fault_of_the_platform_costs_no_attempt_and_tells_the_caller() {
     let setup = setup(Script::default(), WIDE).await;
     let ticket = setup.store.sync_lane().submit(event(&setup.store, "platform")).unwrap();
-    assert!(ticket.answer().await.is_none());
+    assert!(ticket.answer().await.is_err());
     submit(&setup.store, "platform").await;
     eventually("it is tried more often than a failing function", || setup.ran().len() > 5).await;
     assert_eq!(setup.durable(), 1);
@@ -227,14 +230,16 @@ async fn a_fault_of_the_platform_costs_no_attempt_and_tells_the_caller() {
 
 #[tokio::test]
 async fn no_more_run_at_once_than_there_is_room_for() {
-    let setup = setup(Script::default(), Capacity { memory_mb: 300, running: 100, starting: 100 }).await;
+    let setup =
+        setup(Script::default(), Capacity { memory_mb: 300, running: 100, starting: 100, background: 100 })
+            .await;
     let tickets: Vec<_> =
         (0..50).map(|_| setup.store.sync_lane().submit(event(&setup.store, "ok")).unwrap()).collect();
     for _ in 0..20 {
         submit(&setup.store, "ok").await;
     }
     for ticket in tickets {
-        assert!(ticket.answer().await.is_some());
+        assert!(ticket.answer().await.is_ok());
     }
     eventually("all events are settled", || setup.durable() == 0).await;
     assert_eq!(setup.ran().len(), 70);
@@ -250,7 +255,7 @@ async fn stopping_hands_back_what_does_not_finish() {
     let ticket = setup.store.sync_lane().submit(event(&setup.store, "wait")).unwrap();
     eventually("all have begun", || setup.ran().len() == 3).await;
     let store = setup.stop().await;
-    let answered = u64::from(ticket.answer().await.is_some());
+    let answered = u64::from(ticket.answer().await.is_ok());
     // One of the three got the permit; the durable ones that did not are waiting again.
     assert_eq!(store.read(|view| view.durable_events()).unwrap(), 1 + answered);
     assert!(store.sync_lane().submit(event(&store, "ok")).is_err());

@@ -9,13 +9,15 @@ use crate::lock::DirLock;
 use crate::message::{self, Arrivals};
 use crate::package::Packages;
 use crate::queue::{Leases, SyncLane};
+use crate::rules::KeptRules;
 use crate::specs::Kept;
 use crate::sql::Databases;
 use crate::starts::Starts;
 use crate::{Error, Result};
-use model::{Clock, Timestamp};
+use model::{Clock, FunctionArn, Timestamp};
 use rusqlite::{Connection, OpenFlags};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,7 +38,7 @@ const WRITES_WAITING: usize = 1_024;
 const READERS_KEPT: usize = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 4] = [FIRST, RUNS, message::LAYOUT, SMALL];
+const LAYOUTS: [&str; 5] = [FIRST, RUNS, message::LAYOUT, SMALL, EVENTS];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -68,6 +70,12 @@ const SMALL: &str = "
 CREATE TABLE small (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);
 ";
 
+// Events are taken function by function; what a function has is found without a look at the others'.
+const EVENTS: &str = "
+DROP INDEX event_due;
+CREATE INDEX event_function ON event (function, due, id);
+";
+
 /// All durable state of an installation. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
@@ -86,6 +94,7 @@ struct Shared {
     starts: Starts,
     specs: Kept,
     key: InstallationKey,
+    rules: KeptRules,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -94,14 +103,36 @@ struct Shared {
 /// What the writer announces after a commit.
 #[derive(Debug)]
 pub(crate) struct Wakes {
-    /// Events were submitted or became due at another time.
+    /// Events were submitted, became due at another time or came back.
     pub(crate) events: Notify,
+    /// Those functions whose events did so, with the earliest time, until somebody asks.
+    pub(crate) due: Mutex<HashMap<FunctionArn, Timestamp>>,
+    /// How often reservations were changed since the start.
+    pub(crate) reserved: watch::Sender<u64>,
     /// The highest sequence number in the log.
     pub(crate) log: watch::Sender<i64>,
     /// How often functions were written or removed since the start.
     pub(crate) specs: watch::Sender<u64>,
+    /// How often event source mappings were written or removed since the start.
+    pub(crate) mappings: watch::Sender<u64>,
     /// Who waits for messages.
     pub(crate) arrivals: Arrivals,
+}
+
+impl Wakes {
+    /// Tells that functions have events that are due from these times on.
+    pub(crate) fn note_due(&self, due: impl IntoIterator<Item = (FunctionArn, Timestamp)>) {
+        let mut known = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut any = false;
+        for (function, at) in due {
+            known.entry(function).and_modify(|known| *known = at.min(*known)).or_insert(at);
+            any = true;
+        }
+        drop(known);
+        if any {
+            self.events.notify_one();
+        }
+    }
 }
 
 type Done = Box<dyn FnOnce(Result<()>) + Send>;
@@ -121,8 +152,11 @@ impl Store {
             connection.query_row("SELECT coalesce(max(seq), 0) FROM log", [], |row| row.get(0))?;
         let wakes = Arc::new(Wakes {
             events: Notify::new(),
+            due: Mutex::default(),
+            reserved: watch::Sender::new(0),
             log: watch::Sender::new(last_log),
             specs: watch::Sender::new(0),
+            mappings: watch::Sender::new(0),
             arrivals: Arrivals::default(),
         });
         let last_message: i64 =
@@ -149,6 +183,7 @@ impl Store {
             starts: Starts::default(),
             specs: Kept::default(),
             key: InstallationKey::open(dir)?,
+            rules: KeptRules::default(),
             wakes,
             clock,
             _lock: lock,
@@ -256,6 +291,10 @@ impl Store {
         &self.0.specs
     }
 
+    pub(crate) fn kept_rules(&self) -> &KeptRules {
+        &self.0.rules
+    }
+
     pub(crate) fn known_starts(&self) -> &Starts {
         &self.0.starts
     }
@@ -326,9 +365,12 @@ impl View<'_> {
 /// A transaction: what it reads includes what it wrote.
 pub struct Tx<'a> {
     view: View<'a>,
-    pub(crate) events_changed: Cell<bool>,
+    /// Functions whose events are due at other times, and from when on.
+    pub(crate) due: RefCell<Vec<(FunctionArn, Timestamp)>>,
+    pub(crate) reserved_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
     pub(crate) specs_changed: Cell<bool>,
+    pub(crate) mappings_changed: Cell<bool>,
     /// Messages that can be received: of which bin, from when on, how many.
     pub(crate) arrived: RefCell<Vec<(i64, Timestamp, usize)>>,
     /// There are messages to remove or to move.
@@ -377,9 +419,11 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
     while queue.blocking_recv_many(&mut waiting, GROUP) > 0 {
         let tx = Tx {
             view: View { connection, clock },
-            events_changed: Cell::new(false),
+            due: RefCell::default(),
+            reserved_changed: Cell::new(false),
             last_log: Cell::new(0),
             specs_changed: Cell::new(false),
+            mappings_changed: Cell::new(false),
             arrived: RefCell::default(),
             chores: Cell::new(false),
             arrivals: &wakes.arrivals,
@@ -393,6 +437,9 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             // Its own failure changes nothing: the next transaction fails to begin, and says so.
             let _ = connection.execute_batch("ROLLBACK");
         }
+        if tx.reserved_changed.get() {
+            wakes.reserved.send_modify(|changes| *changes += 1);
+        }
         if tx.specs_changed.get() {
             // Before the writers hear of it: what they ask for next must meet the new state.
             wakes.specs.send_modify(|changes| *changes += 1);
@@ -401,11 +448,12 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             done(committed.clone());
         }
         if committed.is_ok() {
-            if tx.events_changed.get() {
-                wakes.events.notify_one();
-            }
+            wakes.note_due(tx.due.take());
             if tx.last_log.get() > 0 {
                 wakes.log.send_replace(tx.last_log.get());
+            }
+            if tx.mappings_changed.get() {
+                wakes.mappings.send_modify(|changes| *changes += 1);
             }
             wakes.arrivals.tell(&tx.arrived.borrow(), clock.now());
             if tx.chores.get() {

@@ -1,6 +1,7 @@
 //! Typed tables of records, each record with its version in front, in the binary order of their keys.
 
 use crate::engine::{Tx, View};
+use crate::rules::{EVENT_RULES, RESERVED};
 use crate::{Error, Result};
 use model::{FunctionArn, FunctionSpec};
 use rusqlite::{OptionalExtension, params};
@@ -44,7 +45,7 @@ impl Stored for Floor {}
 /// A named table of records of one type.
 #[derive(Debug)]
 pub struct Table<V> {
-    name: &'static str,
+    pub(crate) name: &'static str,
     record: PhantomData<fn() -> V>,
 }
 
@@ -171,8 +172,14 @@ impl Tx<'_> {
     }
 
     fn note_change<V>(&self, table: &Table<V>) {
-        if table.name == SPECS.name || table.name == crate::alias::ALIASES.name {
+        if [SPECS.name, EVENT_RULES.name, crate::alias::ALIASES.name].contains(&table.name) {
             self.specs_changed.set(true);
+        }
+        if table.name == crate::mapping::MAPPINGS.name {
+            self.mappings_changed.set(true);
+        }
+        if table.name == RESERVED.name {
+            self.reserved_changed.set(true);
         }
     }
 }

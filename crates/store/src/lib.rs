@@ -4,6 +4,7 @@
 //!   [`small`]: few bytes beside the records; [`key`]: the installation's secret;
 //!   [`queue`]: events that wait for a process; [`message`]: queues of messages; [`log`]: what functions printed;
 //!   [`run`]: what their runs cost;
+//!   [`rules`]: limits of functions, and what follows from their events;
 //!   [`package`]: unpacked deployment packages; [`starts`]: how functions start now; [`sql`]: the users' own databases.
 //! - [`Store::write`] is the only way to change state: one closure, one transaction, on disk when it returns.
 //!
@@ -19,9 +20,11 @@ pub mod key;
 pub mod kv;
 mod lock;
 pub mod log;
+pub mod mapping;
 pub mod message;
 pub mod package;
 pub mod queue;
+pub mod rules;
 pub mod run;
 pub mod small;
 mod specs;

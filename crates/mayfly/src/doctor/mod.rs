@@ -23,8 +23,12 @@ use store::{Error as StoreError, Store};
 
 /// Looks at everything and prints it; fails if functions cannot run safely.
 pub(crate) fn main(flags: &cli::Doctor) -> Result<ExitCode> {
-    let settings =
-        cli::Serve { listen: None, data_dir: flags.data_dir.clone(), config: flags.config.clone() };
+    let settings = cli::Serve {
+        listen: None,
+        data_dir: flags.data_dir.clone(),
+        config: flags.config.clone(),
+        standby: false,
+    };
     let config = Config::load(&settings, config::default_data_dir())?;
     let program = std::env::current_exe().context("cannot find the program's own file")?;
     let launcher = Launcher::spawn(LauncherConfig { program, arguments: vec![LAUNCHER_ROLE.into()] })

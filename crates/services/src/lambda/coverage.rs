@@ -6,18 +6,16 @@ use std::fmt::Write;
 /// What an operation that is served does not do, or why one is refused.
 const NOTES: &[(&str, &str)] = &[
     ("AddPermission", "callers are not checked yet"),
+    ("CreateEventSourceMapping", "queues only; no `ProvisionedPollerConfig`"),
     (
         "CreateFunction",
         "no images, VPC, file systems, code signing, `KMSKeyArn`; the architecture is the machine's",
     ),
     ("GetFunctionCodeSigningConfig", "always none"),
-    (
-        "GetProvisionedConcurrencyConfig",
-        "`READY` as soon as it is asked for: processes follow within moments",
-    ),
     ("Invoke", "no `TenantId`, no durable executions"),
     ("PutFunctionRecursionConfig", "kept and shown; nothing looks for loops"),
     ("PutRuntimeManagementConfig", "`Manual` with the present version only"),
+    ("UpdateEventSourceMapping", "as CreateEventSourceMapping"),
     ("UpdateFunctionCode", "as CreateFunction"),
     ("UpdateFunctionConfiguration", "as CreateFunction"),
 ];

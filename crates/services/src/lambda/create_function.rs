@@ -5,6 +5,7 @@
 use super::Lambda;
 use super::code::{Code, Staged};
 use super::error::{Error, conflict, invalid};
+use super::event_rules::check_queue;
 use super::function::{About, Function, Phase, new_revision};
 use super::name::Named;
 use super::network;
@@ -79,6 +80,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let created = lambda.store.write(move |tx| {
         if Function::find(tx, &function.spec.arn)?.is_some() {
             return Err(exists(&function.spec.arn));
+        }
+        if let Some(queue) = &function.spec.dead_letter {
+            check_queue(tx, queue)?;
         }
         tx.link(&staged.zip)?;
         laid.give(tx, &mut function)?;

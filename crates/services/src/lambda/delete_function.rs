@@ -4,6 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, conflict, invalid, no_function};
+use super::event_rules;
 use super::function::Function;
 use super::list_aliases::aliases_of;
 use super::list_versions_by_function::versions_after;
@@ -15,6 +16,7 @@ use model::LATEST;
 use store::Tx;
 use store::alias::{ALIASES, Alias, is_alias};
 use store::blob::BlobId;
+use store::rules::RESERVED;
 use wire::rest_json::Call;
 
 /// How many versions or aliases are removed at a time.
@@ -62,6 +64,8 @@ fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
     let function = Function::load(tx, named)?;
     let mut zips = function.remove(tx)?;
     forget_url(tx, &named.arn)?;
+    tx.delete(&RESERVED, named.arn.as_str())?;
+    event_rules::forget(tx, &named.arn)?;
     loop {
         let aliases = aliases_of(tx, &named.arn, None, BATCH, |_| true)?;
         if aliases.is_empty() {
@@ -84,6 +88,8 @@ fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
             zips.extend(version.remove(tx)?);
         }
     }
+    tx.delete(&RESERVED, named.arn.unqualified().as_str())?;
+    event_rules::forget(tx, &named.arn)?;
     tx.forget_events_of(&named.arn)?;
     Ok(zips)
 }

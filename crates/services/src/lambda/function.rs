@@ -217,6 +217,9 @@ impl Function {
             "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_version_arn(spec)},
             "LoggingConfig": logging_config::shown(spec),
         });
+        if let Some(queue) = &spec.dead_letter {
+            shown["DeadLetterConfig"] = json!({"TargetArn": queue});
+        }
         if about.environment || !spec.environment.is_empty() {
             shown["Environment"] = json!({"Variables": spec.environment});
         }

@@ -20,6 +20,7 @@ const BATCH: usize = 256;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let home = FunctionArn::within(&call.scope, "");
     let (mut count, mut size) = (0_u64, 0_u64);
+    let (concurrency, reserved) = (lambda.store.concurrency(), lambda.store.reservations()?.sum());
     lambda.store.read(|view| {
         for table in [ABOUT, VERSIONS] {
             let mut last: Vec<u8> = Vec::new();
@@ -40,8 +41,8 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             "TotalCodeSize": TOTAL_CODE_SIZE,
             "CodeSizeUnzipped": limits::PACKAGE_UNPACKED,
             "CodeSizeZipped": limits::ZIP_INLINE,
-            "ConcurrentExecutions": limits::CONCURRENCY,
-            "UnreservedConcurrentExecutions": limits::CONCURRENCY,
+            "ConcurrentExecutions": concurrency,
+            "UnreservedConcurrentExecutions": concurrency.saturating_sub(reserved),
         },
         "AccountUsage": {"TotalCodeSize": size, "FunctionCount": count},
     }))

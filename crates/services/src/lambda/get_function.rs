@@ -16,6 +16,7 @@ use model::FunctionArn;
 use serde_json::{Value, json};
 use store::View;
 use store::blob::BlobId;
+use store::rules::RESERVED;
 use tokio::io::AsyncReadExt;
 use wire::rest_json::Call;
 use wire::{Body, Response};
@@ -30,6 +31,7 @@ const CHUNK: usize = 64 * 1024;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let function = lambda.store.read(|view| Function::resolve(view, &named))?;
+    let reserved = lambda.store.read(|view| view.get(&RESERVED, named.arn.as_str()))?;
     let location =
         format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn, function.spec.code);
     let mut shown = json!({
@@ -40,6 +42,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let whole = lambda.store.read(|view| Function::load(view, &named))?;
     if !whole.about.tags.is_empty() {
         shown["Tags"] = json!(whole.about.tags);
+    }
+    if let Some(reserved) = reserved {
+        shown["Concurrency"] = json!({"ReservedConcurrentExecutions": reserved.executions});
     }
     Ok(shown)
 }

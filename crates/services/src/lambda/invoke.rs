@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode};
 use model::{Event, Outcome, Source, limits};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use store::queue::Answer;
+use store::queue::{Answer, Throttled, Unanswered};
 use wire::Fault;
 use wire::rest_json::{Call, Reply};
 
@@ -54,11 +54,14 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
         }
         _ => {
             lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
-            let Ok(ticket) = lambda.store.sync_lane().submit(event) else { return Ok(too_many()) };
+            let Ok(ticket) = lambda.store.sync_lane().submit(event) else {
+                return Ok(too_many(Throttled::Account));
+            };
             match ticket.answer().await {
-                Some(answer) => Ok(answered(answer, log_type == "Tail")),
+                Ok(answer) => Ok(answered(answer, log_type == "Tail")),
+                Err(Unanswered::Throttled(why)) => Ok(too_many(why)),
                 // The scheduler has logged why, or the server is stopping.
-                None => Err(Fault::internal("ServiceException", call.id).into()),
+                Err(Unanswered::Broken) => Err(Fault::internal("ServiceException", call.id).into()),
             }
         }
     }
@@ -145,11 +148,11 @@ fn answered(answer: Answer, tail: bool) -> Reply {
     reply
 }
 
-pub(super) fn too_many() -> Reply {
+pub(super) fn too_many(why: Throttled) -> Reply {
     let body = json!({
         "Type": "User",
         "message": "Rate Exceeded.",
-        "Reason": "ConcurrentInvocationLimitExceeded",
+        "Reason": why.reason(),
     });
     let mut reply = reply(StatusCode::TOO_MANY_REQUESTS, body.to_string().into());
     reply.headers.insert("x-amzn-errortype", HeaderValue::from_static("TooManyRequestsException"));
@@ -204,7 +207,7 @@ mod tests {
         let got = bench.send_with("POST", PATH, &headers, r#"{"n":1}"#.into()).await;
         assert_eq!(got.status, 202);
         let bench = bench.reopen();
-        let claimed = bench.lambda.store.claim(10).unwrap();
+        let claimed = bench.lambda.store.claim(&model::FunctionArn::of("f"), 10).unwrap().leases;
         assert_eq!(claimed.len(), 1);
         assert_eq!(claimed[0].event.payload, r#"{"n":1}"#);
         assert_eq!(claimed[0].event.client_context.as_deref(), Some(r#"{"a":1}"#));

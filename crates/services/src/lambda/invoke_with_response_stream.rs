@@ -20,7 +20,7 @@ use model::{Outcome, Part, Source, limits};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::io;
-use store::queue::{Answer, Ticket};
+use store::queue::{Answer, Throttled, Ticket, Unanswered};
 use tokio::sync::mpsc;
 use wire::rest_json::{Call, Reply};
 use wire::{Body, Fault, event_stream};
@@ -42,17 +42,29 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }
     let Ok((ticket, mut parts)) = lambda.store.sync_lane().submit_streamed(event) else {
-        return Ok(too_many());
+        return Ok(too_many(Throttled::Account));
     };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
-    // Without that, it ended before it had a process: the reason is with the ticket.
-    if let Some(Part::Started(version)) = parts.recv().await
-        && let Ok(version) = HeaderValue::from_str(&version)
-    {
-        headers.insert("x-amz-executed-version", version);
+    let first = parts.recv().await;
+    let tail = log_type == "Tail";
+    let mut written = Written { parts, ticket: None, ready: VecDeque::new(), tail };
+    match first {
+        Some(first) => {
+            if let Part::Started(version) = first
+                && let Ok(version) = HeaderValue::from_str(&version)
+            {
+                headers.insert("x-amz-executed-version", version);
+            }
+            written.ticket = Some(ticket);
+        }
+        // It ended before it had a process: the reason is with the ticket.
+        None => match ticket.answer().await {
+            Ok(answer) => written.end(&answer),
+            Err(Unanswered::Throttled(why)) => return Ok(too_many(why)),
+            Err(Unanswered::Broken) => return Err(Fault::internal("ServiceException", call.id).into()),
+        },
     }
-    let written = Written { parts, ticket: Some(ticket), ready: VecDeque::new(), tail: log_type == "Tail" };
     let body = stream::try_unfold(written, |mut written| async move {
         let message = written.next().await.map_err(|fault| io::Error::other(fault.message))?;
         Ok::<_, io::Error>(message.map(|message| (Frame::data(message), written)))
@@ -83,7 +95,7 @@ impl Written {
                     let Some(ticket) = self.ticket.take() else { return Ok(None) };
                     let id = ticket.id;
                     let answer =
-                        ticket.answer().await.ok_or_else(|| Fault::internal("ServiceException", id))?;
+                        ticket.answer().await.map_err(|_| Fault::internal("ServiceException", id))?;
                     self.end(&answer);
                 }
             }

@@ -27,12 +27,19 @@ pub(super) struct Settings {
     pub(super) environment: Option<Environment>,
     pub(super) ephemeral_storage: Option<EphemeralStorage>,
     pub(super) logging_config: Option<LoggingConfig>,
+    pub(super) dead_letter_config: Option<DeadLetterConfig>,
     pub(super) tracing_config: Option<TracingConfig>,
     pub(super) snap_start: Option<SnapStart>,
     pub(super) architectures: Option<Vec<String>>,
     pub(super) layers: Option<Vec<String>>,
     #[serde(flatten)]
     pub(super) rest: Rest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct DeadLetterConfig {
+    target_arn: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +67,7 @@ pub(super) struct SnapStart {
 }
 
 const ROLE: &str = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+";
+const TARGET: &str = r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()";
 const HANDLER: &str = r"[^\s]+";
 const VARIABLE: &str = r"[a-zA-Z]([a-zA-Z0-9_])+";
 
@@ -129,6 +137,10 @@ impl Settings {
         if let Some(logging) = &self.logging_config {
             logging.check(&mut checks);
         }
+        if let Some(target) = self.dead_letter().filter(|target| !target.is_empty()) {
+            let matches = is_topic_or_queue(target);
+            checks.pattern("deadLetterConfig.targetArn", target, TARGET, matches);
+        }
         if let Some(mode) = self.tracing_config.as_ref().and_then(|tracing| tracing.mode.as_deref()) {
             checks.one_of("tracingConfig.mode", mode, &["Active", "PassThrough"]);
         }
@@ -140,6 +152,11 @@ impl Settings {
             layer::of_function::check(&mut checks, layers);
         }
         checks.finish()?;
+        if let Some(target) = self.dead_letter().filter(|target| is_topic(target)) {
+            return Err(invalid(format!(
+                "The dead-letter target {target} is not supported by Mayfly; only queues are."
+            )));
+        }
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime, runtimes)?;
         }
@@ -153,6 +170,10 @@ impl Settings {
         let apply = self.snap_start.as_ref().and_then(|snap| snap.apply_on.as_deref());
         check_snap(apply == Some("PublishedVersions"), self.runtime.as_deref().unwrap_or_default())?;
         self.logging_config.iter().try_for_each(|logging| logging.change(&Logging::default()).map(drop))
+    }
+
+    fn dead_letter(&self) -> Option<&str> {
+        self.dead_letter_config.as_ref()?.target_arn.as_deref()
     }
 
     fn variables(&self) -> Option<&BTreeMap<String, String>> {
@@ -199,6 +220,9 @@ impl Settings {
         set(&mut spec.timeout_s, number(self.timeout));
         set(&mut spec.memory_mb, number(self.memory_size));
         set(&mut spec.ephemeral_storage_mb, number(self.ephemeral_storage.map(|storage| storage.size)));
+        if let Some(config) = self.dead_letter_config {
+            spec.dead_letter = config.target_arn.filter(|target| !target.is_empty());
+        }
         if let Some(given) = self.environment {
             about.environment = given.variables.is_some();
             spec.environment = given.variables.unwrap_or_default();
@@ -284,6 +308,15 @@ fn is_role(role: &str) -> bool {
         && partition.chars().all(|c| c.is_ascii_alphabetic() || c == '-')
         && is_account(account)
         && all(path, |c| c.is_ascii_alphanumeric() || "+=,.@-_/".contains(c))
+}
+
+fn is_topic_or_queue(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    parts.len() == 6 && parts[0] == "arn" && matches!(parts[2], "sqs" | "sns")
+}
+
+fn is_topic(arn: &str) -> bool {
+    arn.split(':').nth(2) == Some("sns")
 }
 
 fn is_variable(name: &str) -> bool {

@@ -4,6 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
+use super::event_rules::check_queue;
 use super::function::Function;
 use super::name::Named;
 use super::settings::Settings;
@@ -40,6 +41,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             let mut function = Function::load(tx, &named)?;
             function.expect_revision(input.revision_id.as_deref())?;
             input.settings.apply(&mut function)?;
+            if let Some(queue) = &function.spec.dead_letter {
+                check_queue(tx, queue)?;
+            }
             let unused = laid.map(|laid| laid.give(tx, &mut function)).transpose()?.unwrap_or_default();
             function.touch(tx.now());
             function.save(tx)?;

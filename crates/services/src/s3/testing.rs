@@ -124,7 +124,9 @@ impl Bench {
 
     /// The events that wait, as pairs of function and document.
     pub(super) fn events(&self) -> Vec<(String, serde_json::Value)> {
-        let leases = self.store.claim(1_000).unwrap();
+        let claim = |(function, _)| self.store.claim(&function, 1_000).unwrap().leases;
+        let mut leases: Vec<_> = self.store.backlog().unwrap().into_iter().flat_map(claim).collect();
+        leases.sort_by_key(|lease| (lease.event.accepted, lease.event.id));
         let read = |event: &model::Event| serde_json::from_slice(&event.payload).unwrap();
         leases.iter().map(|lease| (lease.event.function.as_str().to_owned(), read(&lease.event))).collect()
     }

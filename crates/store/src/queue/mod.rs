@@ -12,5 +12,5 @@ mod durable;
 mod sync;
 
 pub(crate) use durable::Leases;
-pub use durable::{FailedEvent, Lease};
-pub use sync::{Answer, LaneFull, SyncLane, Ticket, Waiting};
+pub use durable::{Claimed, FailedEvent, Lease};
+pub use sync::{Answer, LaneFull, SyncLane, Throttled, Ticket, Unanswered, Waiting};

@@ -24,13 +24,49 @@ pub struct Answer {
 pub struct Ticket {
     /// The event it stands for.
     pub id: RequestId,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<Result<Answer, Throttled>>,
+}
+
+/// Why a call was refused: it found no room within the time that it may wait.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>, `TooManyRequestsException`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttled {
+    /// The function runs as often as is reserved for it.
+    Function,
+    /// Everything together runs as often as it may, or the machine is full.
+    Account,
+}
+
+impl Throttled {
+    /// AWS's word for it.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Throttled::Function => "ReservedFunctionConcurrentInvocationLimitExceeded",
+            Throttled::Account => "ConcurrentInvocationLimitExceeded",
+        }
+    }
+}
+
+/// Why a ticket has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// There was no room for it.
+    Throttled(Throttled),
+    /// The platform itself failed, or is shutting down.
+    Broken,
 }
 
 impl Ticket {
-    /// Waits until the event has run. `None` means that the platform itself failed or is shutting down.
-    pub async fn answer(self) -> Option<Answer> {
-        self.answer.await.ok()
+    /// Waits until the event has run.
+    ///
+    /// # Errors
+    /// Why it has not.
+    pub async fn answer(self) -> Result<Answer, Unanswered> {
+        match self.answer.await {
+            Ok(answer) => answer.map_err(Unanswered::Throttled),
+            Err(_) => Err(Unanswered::Broken),
+        }
     }
 }
 
@@ -43,8 +79,27 @@ pub struct Waiting {
     pub since: Instant,
     /// Takes the answer as the function writes it, for a caller that reads along.
     pub stream: Option<mpsc::Sender<Part>>,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Result<Answer, Throttled>>,
     _room: Room,
+    place: Option<Place>,
+}
+
+/// One of the [`limits::SYNC_LANE`] places for calls that wait.
+#[derive(Debug)]
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>) -> Option<Self> {
+        let add = |now: usize| Some(now + 1).filter(|then| *then <= limits::SYNC_LANE);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+        Some(Place(taken.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The bytes that a call's event takes of [`limits::SYNC_LANE_BYTES`], until it is answered.
@@ -71,7 +126,22 @@ impl Drop for Room {
 impl Waiting {
     /// Wakes the waiter; one that has gone away is no fault.
     pub fn reply(self, answer: Answer) {
-        let _ = self.reply.send(answer);
+        let _ = self.reply.send(Ok(answer));
+    }
+
+    /// Tells the waiter that there is no room.
+    pub fn refuse(self, why: Throttled) {
+        let _ = self.reply.send(Err(why));
+    }
+
+    /// It waits no longer: another call can have its place.
+    pub fn begin(&mut self) {
+        self.place = None;
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 }
 
@@ -86,12 +156,18 @@ pub struct SyncLane {
     sender: mpsc::Sender<Waiting>,
     receiver: Mutex<Option<mpsc::Receiver<Waiting>>>,
     taken: Arc<AtomicUsize>,
+    places: Arc<AtomicUsize>,
 }
 
 impl SyncLane {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(limits::SYNC_LANE);
-        SyncLane { sender, receiver: Mutex::new(Some(receiver)), taken: Arc::default() }
+        SyncLane {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+            taken: Arc::default(),
+            places: Arc::default(),
+        }
     }
 
     /// Puts `event` into the lane.
@@ -123,10 +199,23 @@ impl SyncLane {
         let (reply, answer) = oneshot::channel();
         let id = event.id;
         let room = Room::take(&self.taken, event.payload.len()).ok_or(LaneFull)?;
+        let place = Place::take(&self.places).ok_or(LaneFull)?;
         self.sender
-            .try_send(Waiting { event, since: Instant::now(), stream, reply, _room: room })
+            .try_send(Waiting {
+                event,
+                since: Instant::now(),
+                stream,
+                reply,
+                _room: room,
+                place: Some(place),
+            })
             .map_err(|_| LaneFull)?;
         Ok(Ticket { id, answer })
+    }
+
+    /// Whether nobody takes events any more.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
     }
 
     /// The end from which the scheduler takes events; there is one, so a second call gets `None`.
@@ -152,11 +241,18 @@ mod tests {
         assert!(sync_lane.take_receiver().is_none());
         let ticket = sync_lane.submit(event()).unwrap();
         drop(lane.recv().await.unwrap());
-        assert!(ticket.answer().await.is_none());
+        assert_eq!(ticket.answer().await.unwrap_err(), Unanswered::Broken);
+        let ticket = sync_lane.submit(event()).unwrap();
+        lane.recv().await.unwrap().refuse(Throttled::Function);
+        assert_eq!(ticket.answer().await.unwrap_err(), Unanswered::Throttled(Throttled::Function));
         for _ in 0..limits::SYNC_LANE {
             sync_lane.submit(event()).unwrap();
         }
         assert!(sync_lane.submit(event()).is_err());
+        let mut first = lane.recv().await.unwrap();
+        assert!(sync_lane.submit(event()).is_err());
+        first.begin();
+        sync_lane.submit(event()).unwrap();
     }
 
     #[test]

@@ -16,7 +16,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use model::{Event, Outcome, Source, limits};
 use record::{AuthType, InvokeMode, URLS};
 use store::Store;
-use store::queue::Ticket;
+use store::queue::{Ticket, Unanswered};
 use wire::body::ReadError;
 use wire::{Body, Request, Response};
 
@@ -94,10 +94,18 @@ impl FunctionUrls {
     }
 }
 
+/// What is answered when the function has not run.
+fn unanswered(why: Unanswered) -> Refusal {
+    match why {
+        Unanswered::Throttled(_) => TOO_MANY,
+        Unanswered::Broken => INTERNAL,
+    }
+}
+
 /// The response when the function has ended.
 async fn whole(ticket: Ticket, function: &str) -> Result<Response, Refusal> {
     let id = ticket.id;
-    let answer = ticket.answer().await.ok_or(INTERNAL)?;
+    let answer = ticket.answer().await.map_err(unanswered)?;
     match answer.outcome {
         Outcome::Failed(_) => Err(BAD_GATEWAY),
         Outcome::Succeeded(payload) => answer::response(&payload).map_err(|reason| {

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>
 
 use super::answer::{self, Head};
-use super::{BAD_GATEWAY, INTERNAL, Refusal};
+use super::{BAD_GATEWAY, Refusal, unanswered};
 use bytes::{Bytes, BytesMut};
 use futures::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -79,8 +79,8 @@ async fn prelude(parts: &mut mpsc::Receiver<Part>) -> Result<Option<(Head, Bytes
 /// What is answered to a stream that ended before it had said anything.
 async fn failed(ticket: Ticket) -> Refusal {
     match ticket.answer().await {
-        Some(_) => BAD_GATEWAY,
-        None => INTERNAL,
+        Ok(_) => BAD_GATEWAY,
+        Err(why) => unanswered(why),
     }
 }
 
@@ -101,10 +101,10 @@ fn body(ticket: Ticket, parts: mpsc::Receiver<Part>, first: Bytes) -> Body {
             }
             let Some(waiting) = ticket.take() else { return Ok(None) };
             match waiting.answer().await.map(|answer| answer.outcome) {
-                Some(Outcome::Succeeded(rest)) if !rest.is_empty() => {
+                Ok(Outcome::Succeeded(rest)) if !rest.is_empty() => {
                     Ok(Some((Frame::data(rest), (parts, None, None))))
                 }
-                Some(Outcome::Succeeded(_)) => Ok(None),
+                Ok(Outcome::Succeeded(_)) => Ok(None),
                 // Half an answer must not look like a whole one.
                 _ => Err(io::Error::other("the function failed while it wrote its answer")),
             }
