@@ -16,10 +16,12 @@ const NOTES: &[(&str, &str)] = &[
         "`READY` as soon as it is asked for: processes follow within moments",
     ),
     ("Invoke", "no `TenantId`, no durable executions"),
-    ("PutFunctionRecursionConfig", "kept and shown; nothing looks for loops"),
+    ("PutFunctionEventInvokeConfig", "destinations are functions and standard queues"),
+    ("PutFunctionRecursionConfig", "kept and shown; loops of records are stopped in any case, others never"),
     ("PutRuntimeManagementConfig", "`Manual` with the present version only"),
     ("UpdateFunctionCode", "as CreateFunction"),
     ("UpdateFunctionConfiguration", "as CreateFunction"),
+    ("UpdateFunctionEventInvokeConfig", "as PutFunctionEventInvokeConfig"),
 ];
 
 /// The page.
