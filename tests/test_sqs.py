@@ -8,6 +8,7 @@ import time
 import uuid
 from xml.etree import ElementTree
 
+import boto3
 import pytest
 import requests
 from conftest import ACCOUNT, REGION, refused
@@ -431,6 +432,21 @@ def test_every_form_of_a_url_names_the_queue(server, sqs, make):
                  f"http://sqs.{REGION}.localhost:4566/{ACCOUNT}/{name}", f"/{ACCOUNT}/{name}", name]:
         assert attributes(sqs, form, "QueueArn")["QueueArn"] == ARN + name
     refused("InvalidAddress", sqs.get_queue_attributes, QueueUrl="http://localhost/x/y")
+
+
+def test_accounts_and_regions_do_not_see_each_other(server, make):
+    url = make()
+    name = url.rsplit("/", 1)[1]
+    config = {"aws_secret_access_key": "x", "endpoint_url": server.url}
+    abroad = boto3.client("sqs", region_name="eu-west-1", aws_access_key_id="test", **config)
+    other = boto3.client("sqs", region_name=REGION, aws_access_key_id="111111111111", **config)
+    for client in (abroad, other):
+        refused(NOT_THERE, client.get_queue_url, QueueName=name)
+        assert "QueueUrls" not in client.list_queues(QueueNamePrefix=name)
+    assert "/111111111111/" in other.create_queue(QueueName=name)["QueueUrl"]
+    mine = abroad.create_queue(QueueName=name)["QueueUrl"]
+    told = abroad.get_queue_attributes(QueueUrl=mine, AttributeNames=["QueueArn"])["Attributes"]
+    assert told["QueueArn"] == f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}"
 
 
 class QueryClient:

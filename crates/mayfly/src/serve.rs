@@ -25,18 +25,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wire::{Caller, Service};
 
-/// How often events are looked for that became too old while there was no room for them.
-const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
-
-/// How often a server that stands by looks whether the data directory is free.
-const STANDBY_LOOK: Duration = Duration::from_millis(20);
-
 /// How often the lifecycle rules of buckets are followed. S3 does so once a day.
 const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
 
 /// How long the scrubber rests between two passes, and how many bytes it rereads in a second.
 const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
 const SCRUB_RATE: u64 = 8 << 20;
+
+/// How often events are looked for that became too old while there was no room for them.
+const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
+
+/// How often a server that stands by looks whether the data directory is free.
+const STANDBY_LOOK: Duration = Duration::from_millis(20);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -128,6 +128,7 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     let tasks = [
         tokio::spawn(scheduler.run(stop.subscribe())),
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
+        tokio::spawn(scheduler::sources::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
         tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
         tokio::spawn(scrubs(s3, stop.subscribe())),
@@ -166,24 +167,6 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     Ok(())
 }
 
-/// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.
-async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Option<Store>> {
-    let mut told = false;
-    loop {
-        match Store::open(dir, clock.clone()) {
-            Err(store::Error::Locked { .. }) if standby => {}
-            opened => return Ok(Some(opened.context("cannot open the data directory")?)),
-        }
-        if !std::mem::replace(&mut told, true) {
-            println!("waiting until {} is free", dir.display());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(STANDBY_LOOK) => {}
-            signal = wait_for_signal() => return signal.map(|()| None),
-        }
-    }
-}
-
 /// Rereads what is stored, slowly, again and again.
 async fn scrubs(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
     loop {
@@ -205,6 +188,24 @@ async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(LIFECYCLES) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.
+async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Option<Store>> {
+    let mut told = false;
+    loop {
+        match Store::open(dir, clock.clone()) {
+            Err(store::Error::Locked { .. }) if standby => {}
+            opened => return Ok(Some(opened.context("cannot open the data directory")?)),
+        }
+        if !std::mem::replace(&mut told, true) {
+            println!("waiting until {} is free", dir.display());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STANDBY_LOOK) => {}
+            signal = wait_for_signal() => return signal.map(|()| None),
         }
     }
 }

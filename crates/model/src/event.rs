@@ -50,6 +50,8 @@ pub enum Source {
     S3,
     /// An HTTP request to a function URL.
     Url,
+    /// Messages of a queue, by an event source mapping.
+    Queue,
     /// A record of another event that succeeded or was given up.
     Destination,
 }

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod logging;
 pub mod metering;
 pub mod outcome;
+pub mod pattern;
 pub mod runtime;
 pub mod stream;
 
@@ -23,5 +24,6 @@ pub use histogram::Histogram;
 pub use logging::{LogFormat, LogLevel, Logging};
 pub use metering::{Metering, Run, RunStatus, StartKind};
 pub use outcome::{FunctionError, Outcome};
+pub use pattern::Pattern;
 pub use runtime::{Chosen, Installed, Language, NotAvailable, Runtimes, Wanted};
 pub use stream::Part;

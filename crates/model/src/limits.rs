@@ -227,6 +227,10 @@ pub const NETWORK_QUESTION: Duration = Duration::from_secs(2);
 /// The most name servers that are asked for functions, as resolv.conf(5) has it.
 pub const NETWORK_RESOLVERS: usize = 3;
 
+/// The most records of one batch of an event source mapping.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html>
+pub const MAPPING_BATCH: u32 = 10_000;
+
 // Message queues. AWS's values are those of
 // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-quotas.html>.
 

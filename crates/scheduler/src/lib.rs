@@ -15,6 +15,7 @@ pub mod place;
 mod record;
 pub mod runner;
 pub mod settle;
+pub mod sources;
 pub mod turns;
 
 pub use ahead::{Bounds, State};

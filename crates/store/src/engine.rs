@@ -93,8 +93,8 @@ struct Shared {
     leases: Leases,
     starts: Starts,
     specs: Kept,
-    rules: KeptRules,
     key: InstallationKey,
+    rules: KeptRules,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -113,6 +113,8 @@ pub(crate) struct Wakes {
     pub(crate) log: watch::Sender<i64>,
     /// How often functions were written or removed since the start.
     pub(crate) specs: watch::Sender<u64>,
+    /// How often event source mappings were written or removed since the start.
+    pub(crate) mappings: watch::Sender<u64>,
     /// Who waits for messages.
     pub(crate) arrivals: Arrivals,
 }
@@ -154,6 +156,7 @@ impl Store {
             reserved: watch::Sender::new(0),
             log: watch::Sender::new(last_log),
             specs: watch::Sender::new(0),
+            mappings: watch::Sender::new(0),
             arrivals: Arrivals::default(),
         });
         let last_message: i64 =
@@ -179,8 +182,8 @@ impl Store {
             leases: Leases::new(wakes.clone()),
             starts: Starts::default(),
             specs: Kept::default(),
-            rules: KeptRules::default(),
             key: InstallationKey::open(dir)?,
+            rules: KeptRules::default(),
             wakes,
             clock,
             _lock: lock,
@@ -367,6 +370,7 @@ pub struct Tx<'a> {
     pub(crate) reserved_changed: Cell<bool>,
     pub(crate) last_log: Cell<i64>,
     pub(crate) specs_changed: Cell<bool>,
+    pub(crate) mappings_changed: Cell<bool>,
     /// Messages that can be received: of which bin, from when on, how many.
     pub(crate) arrived: RefCell<Vec<(i64, Timestamp, usize)>>,
     /// There are messages to remove or to move.
@@ -419,6 +423,7 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             reserved_changed: Cell::new(false),
             last_log: Cell::new(0),
             specs_changed: Cell::new(false),
+            mappings_changed: Cell::new(false),
             arrived: RefCell::default(),
             chores: Cell::new(false),
             arrivals: &wakes.arrivals,
@@ -446,6 +451,9 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             wakes.note_due(tx.due.take());
             if tx.last_log.get() > 0 {
                 wakes.log.send_replace(tx.last_log.get());
+            }
+            if tx.mappings_changed.get() {
+                wakes.mappings.send_modify(|changes| *changes += 1);
             }
             wakes.arrivals.tell(&tx.arrived.borrow(), clock.now());
             if tx.chores.get() {

@@ -45,7 +45,7 @@ impl Stored for Floor {}
 /// A named table of records of one type.
 #[derive(Debug)]
 pub struct Table<V> {
-    name: &'static str,
+    pub(crate) name: &'static str,
     record: PhantomData<fn() -> V>,
 }
 
@@ -174,6 +174,9 @@ impl Tx<'_> {
     fn note_change<V>(&self, table: &Table<V>) {
         if [SPECS.name, EVENT_RULES.name, crate::alias::ALIASES.name].contains(&table.name) {
             self.specs_changed.set(true);
+        }
+        if table.name == crate::mapping::MAPPINGS.name {
+            self.mappings_changed.set(true);
         }
         if table.name == RESERVED.name {
             self.reserved_changed.set(true);

@@ -20,6 +20,7 @@ pub mod key;
 pub mod kv;
 mod lock;
 pub mod log;
+pub mod mapping;
 pub mod message;
 pub mod package;
 pub mod queue;

@@ -6,19 +6,17 @@ use std::fmt::Write;
 /// What an operation that is served does not do, or why one is refused.
 const NOTES: &[(&str, &str)] = &[
     ("AddPermission", "callers are not checked yet"),
+    ("CreateEventSourceMapping", "queues only; no `ProvisionedPollerConfig`"),
     (
         "CreateFunction",
         "no images, VPC, file systems, code signing, `KMSKeyArn`; the architecture is the machine's",
     ),
     ("GetFunctionCodeSigningConfig", "always none"),
-    (
-        "GetProvisionedConcurrencyConfig",
-        "`READY` as soon as it is asked for: processes follow within moments",
-    ),
     ("Invoke", "no `TenantId`, no durable executions"),
     ("PutFunctionEventInvokeConfig", "destinations are functions and standard queues"),
     ("PutFunctionRecursionConfig", "kept and shown; loops of records are stopped in any case, others never"),
     ("PutRuntimeManagementConfig", "`Manual` with the present version only"),
+    ("UpdateEventSourceMapping", "as CreateEventSourceMapping"),
     ("UpdateFunctionCode", "as CreateFunction"),
     ("UpdateFunctionConfiguration", "as CreateFunction"),
     ("UpdateFunctionEventInvokeConfig", "as PutFunctionEventInvokeConfig"),

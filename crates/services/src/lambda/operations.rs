@@ -3,16 +3,18 @@
 use super::Lambda;
 use super::error::{answer, settle};
 use super::{
-    add_permission, create_alias, create_function, create_function_url_config, delete_alias, delete_function,
-    delete_function_concurrency, delete_function_event_invoke_config, delete_function_url_config,
-    delete_provisioned_concurrency_config, get_account_settings, get_alias, get_function,
+    add_permission, create_alias, create_event_source_mapping, create_function, create_function_url_config,
+    delete_alias, delete_event_source_mapping, delete_function, delete_function_concurrency,
+    delete_function_event_invoke_config, delete_function_url_config, delete_provisioned_concurrency_config,
+    get_account_settings, get_alias, get_event_source_mapping, get_function,
     get_function_code_signing_config, get_function_concurrency, get_function_configuration,
     get_function_event_invoke_config, get_function_url_config, get_policy,
     get_provisioned_concurrency_config, invoke, invoke_async, invoke_with_response_stream, layer,
-    list_aliases, list_function_event_invoke_configs, list_function_url_configs, list_functions, list_tags,
-    list_versions_by_function, publish_version, put_function_concurrency, put_function_event_invoke_config,
-    put_provisioned_concurrency_config, recursion_config, remove_permission, runtime_management_config,
-    tag_resource, untag_resource, update_alias, update_function_code, update_function_configuration,
+    list_aliases, list_event_source_mappings, list_function_event_invoke_configs, list_function_url_configs,
+    list_functions, list_tags, list_versions_by_function, publish_version, put_function_concurrency,
+    put_function_event_invoke_config, put_provisioned_concurrency_config, recursion_config,
+    remove_permission, runtime_management_config, tag_resource, untag_resource, update_alias,
+    update_event_source_mapping, update_function_code, update_function_configuration,
     update_function_event_invoke_config, update_function_url_config,
 };
 use http::Method;
@@ -82,7 +84,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
     ),
     Operation::missing("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
     Operation::missing("CreateCodeSigningConfig", Method::POST, "/2020-04-22/code-signing-configs"),
-    Operation::missing("CreateEventSourceMapping", Method::POST, "/2015-03-31/event-source-mappings"),
+    Operation::new(
+        "CreateEventSourceMapping",
+        Method::POST,
+        "/2015-03-31/event-source-mappings",
+        json!(202, create_event_source_mapping),
+    ),
     Operation::new("CreateFunction", Method::POST, "/2015-03-31/functions", json!(201, create_function))
         .body_limit(limits::REQUEST_BODY),
     Operation::new(
@@ -107,10 +114,11 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::DELETE,
         "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
     ),
-    Operation::missing(
+    Operation::new(
         "DeleteEventSourceMapping",
         Method::DELETE,
         "/2015-03-31/event-source-mappings/{UUID}",
+        json!(202, delete_event_source_mapping),
     ),
     Operation::new(
         "DeleteFunction",
@@ -190,7 +198,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::GET,
         "/2025-12-01/durable-executions/{DurableExecutionArn}/state",
     ),
-    Operation::missing("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
+    Operation::new(
+        "GetEventSourceMapping",
+        Method::GET,
+        "/2015-03-31/event-source-mappings/{UUID}",
+        json!(200, get_event_source_mapping),
+    ),
     Operation::new(
         "GetFunction",
         Method::GET,
@@ -307,7 +320,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::GET,
         "/2025-12-01/functions/{FunctionName}/durable-executions",
     ),
-    Operation::missing("ListEventSourceMappings", Method::GET, "/2015-03-31/event-source-mappings"),
+    Operation::new(
+        "ListEventSourceMappings",
+        Method::GET,
+        "/2015-03-31/event-source-mappings",
+        json!(200, list_event_source_mappings),
+    ),
     Operation::new(
         "ListFunctionEventInvokeConfigs",
         Method::GET,
@@ -459,7 +477,12 @@ pub const OPERATIONS: &[Operation<Lambda>] = &[
         Method::PUT,
         "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
     ),
-    Operation::missing("UpdateEventSourceMapping", Method::PUT, "/2015-03-31/event-source-mappings/{UUID}"),
+    Operation::new(
+        "UpdateEventSourceMapping",
+        Method::PUT,
+        "/2015-03-31/event-source-mappings/{UUID}",
+        json!(202, update_event_source_mapping),
+    ),
     Operation::new(
         "UpdateFunctionCode",
         Method::PUT,

@@ -24,8 +24,9 @@ pub(super) struct Output {
 
 pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Output, Fault> {
     let name = input.queue_name.ok_or_else(|| missing("QueueName"))?;
-    let owner = input.owner.unwrap_or_else(|| target::account(call).to_owned());
-    let arn = format!("arn:aws:sqs:{}:{owner}:{name}", target::region(call));
+    let mut scope = call.scope();
+    scope.account = input.owner.unwrap_or(scope.account);
+    let arn = scope.arn("sqs", &name);
     state.read(call, |view| Ok(view.queue(&arn)?))?.ok_or_else(no_queue)?;
     Ok(Output { queue_url: target::url(call, &arn) })
 }

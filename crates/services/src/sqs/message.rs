@@ -2,7 +2,6 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
-use super::digest;
 use super::fault::{fault, invalid, invalid_value, missing};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::message::{Attribute, Head, NewMessage, Queue};
+use store::message::{Attribute, Head, NewMessage, Queue, digest};
 use wire::Fault;
 use wire::rpc::integer;
 

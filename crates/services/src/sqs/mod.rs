@@ -13,7 +13,6 @@ mod create_queue;
 mod delete_message;
 mod delete_message_batch;
 mod delete_queue;
-mod digest;
 mod fault;
 mod get_queue_attributes;
 mod get_queue_url;

@@ -75,3 +75,22 @@ pub static API: Api<Sqs> = Api {
         Operation::new("UntagQueue", rpc!(untag_queue::run)).flat(&[Flat::list("TagKeys", "TagKey")]),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_the_operations_that_there_are() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sqs.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let listed = page.split("<!-- operations -->").nth(1).unwrap();
+        let expected = API.operations.iter().fold(String::from("\n"), |mut text, operation| {
+            let state = if operation.run.is_some() { "supported" } else { "answers 501" };
+            text += &format!("| `{}` | {state} |\n", operation.name);
+            text
+        });
+        let rows = listed.replace("\n| operation | state |\n|---|---|", "");
+        assert_eq!(rows, expected, "docs/sqs.md must list:\n{expected}");
+    }
+}

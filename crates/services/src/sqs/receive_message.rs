@@ -2,14 +2,14 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 
+use super::Sqs;
 use super::fault::{fault, invalid_value, unknown_attribute};
 use super::target::Target;
-use super::{Sqs, digest};
 use model::limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::message::{Attribute, Changed, Message, Queue, Ready, Received};
+use store::message::{Attribute, Changed, Message, Queue, Ready, Received, digest};
 use tokio::time::Instant;
 use wire::Fault;
 use wire::rpc::{Call, integer};

@@ -4,7 +4,7 @@
 
 use super::Sqs;
 use super::message::{Digests, Entry, too_long};
-use super::target::{Target, account};
+use super::target::Target;
 use serde::{Deserialize, Serialize};
 use wire::Fault;
 use wire::rpc::Call;
@@ -34,7 +34,7 @@ pub(super) struct Output {
 pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Output, Fault> {
     let target = Target::of(call, input.queue_url.as_deref())?;
     let queue = state.read(call, |view| target.find(view))?;
-    let (message, size) = input.message.check(&queue, account(call))?;
+    let (message, size) = input.message.check(&queue, &call.scope().account)?;
     if size > queue.settings.size as usize {
         return Err(too_long(queue.settings.size as usize));
     }

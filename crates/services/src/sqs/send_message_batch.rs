@@ -6,7 +6,7 @@ use super::Sqs;
 use super::batch::{Answer, check_ids};
 use super::fault::invalid;
 use super::message::{Digests, Entry, batch_too_long};
-use super::target::{Target, account};
+use super::target::Target;
 use serde::{Deserialize, Serialize};
 use store::message::Sent;
 use wire::Fault;
@@ -39,13 +39,13 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
     let target = Target::of(call, input.queue_url.as_deref())?;
     let queue = state.read(call, |view| target.find(view))?;
     check_ids(input.entries.iter().map(|entry| entry.id.as_deref()), "SendMessageBatchRequestEntry")?;
-    let fifo = queue.is_fifo();
+    let (fifo, account) = (queue.is_fifo(), call.scope().account);
     let mut total = 0;
     let mut messages = Vec::with_capacity(input.entries.len());
     for mut entry in input.entries {
         let id = entry.id.take().unwrap_or_default();
         let grouped = entry.message_group_id.is_some();
-        let checked = entry.check(&queue, account(call));
+        let checked = entry.check(&queue, &account);
         if let (Err(fault), true) = (&checked, fifo)
             && (!grouped || fault.message.starts_with("The queue should either have"))
         {

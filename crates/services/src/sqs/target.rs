@@ -1,7 +1,6 @@
 //! Which queue a request is for: URLs, ARNs and names.
 
 use super::fault::{Stop, fault, missing, no_queue};
-use model::{ACCOUNT, REGION};
 use store::View;
 use store::message::Queue;
 use wire::Fault;
@@ -14,26 +13,15 @@ pub(super) struct Target {
     pub(super) arn: String,
 }
 
-/// The region that a request is for: that of its signature.
-pub(super) fn region(call: &Call) -> &str {
-    call.credential.as_ref().map_or(REGION, |credential| credential.region.as_str())
-}
-
-/// The account that a request is made in.
-pub(super) fn account(_call: &Call) -> &str {
-    ACCOUNT
-}
-
 /// The ARN of the queue called `name` for the caller.
 pub(super) fn arn(call: &Call, name: &str) -> String {
-    format!("arn:aws:sqs:{}:{}:{name}", region(call), account(call))
+    call.scope().arn("sqs", name)
 }
 
 /// The URL by which the client that sent `call` reaches the queue with this ARN.
 pub(super) fn url(call: &Call, arn: &str) -> String {
     let host = call.head.uri.authority().map(|authority| authority.as_str());
     let host = host.or_else(|| call.header("host")).unwrap_or("localhost");
-    // Signed by way of a virtual host of a region: the client's next request goes there as well.
     let mut parts = arn.rsplitn(3, ':');
     let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     format!("http://{host}/{account}/{name}")
@@ -59,7 +47,8 @@ impl Target {
         };
         let mut segments = path.trim_matches('/').rsplit('/');
         let name = segments.next().filter(|name| !name.is_empty()).ok_or_else(|| address(url))?;
-        let account = segments.next().unwrap_or(account(call));
+        let scope = call.scope();
+        let account = segments.next().unwrap_or(&scope.account);
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(address(url));
         }
@@ -69,7 +58,7 @@ impl Target {
             ["sqs", region, _, ..] | [region, "queue", ..] if region.contains('-') => Some(*region),
             _ => None,
         };
-        let region = in_path.or(in_host).unwrap_or(region(call));
+        let region = in_path.or(in_host).unwrap_or(&scope.region);
         Ok(Target { arn: format!("arn:aws:sqs:{region}:{account}:{name}") })
     }
 

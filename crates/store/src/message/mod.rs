@@ -8,6 +8,7 @@
 
 mod arrivals;
 mod count;
+pub mod digest;
 mod fifo;
 mod handle;
 pub mod keep;

@@ -83,6 +83,26 @@ impl Tx<'_> {
         Ok(Deleted::Gone)
     }
 
+    /// Gives back a message that was received as `handle` and not looked at: as if it had not been received.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn give_back(&self, queue: &Queue, handle: &Handle) -> Result<()> {
+        let known = self.known(queue, handle)?.filter(|known| {
+            known.received == handle.received && known.visible > self.now() && handle.queue == queue.id
+        });
+        let Some(known) = known else { return Ok(()) };
+        self.connection()
+            .prepare_cached("UPDATE message SET visible = ?2, received = received - 1 WHERE seq = ?1")?
+            .execute(params![handle.seq, self.now().0])?;
+        self.landed(queue.bin);
+        match known.group {
+            Some(group) => self.regroup(queue.bin, &group)?,
+            None => self.arrived_at(queue.bin, self.now()),
+        }
+        Ok(())
+    }
+
     /// Makes the message that was received as `handle` visible after `visibility` from now.
     ///
     /// # Errors

@@ -213,6 +213,11 @@ impl SyncLane {
         Ok(Ticket { id, answer })
     }
 
+    /// Whether nobody takes events any more.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// The end from which the scheduler takes events; there is one, so a second call gets `None`.
     pub fn take_receiver(&self) -> Option<mpsc::Receiver<Waiting>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -2,20 +2,20 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
 
+use super::Attribute;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use store::message::Attribute;
 
 /// The digest of a body.
-pub(super) fn of_body(body: &str) -> String {
+pub fn of_body(body: &str) -> String {
     hex(&Md5::digest(body.as_bytes()))
 }
 
 /// The digest of attributes, in the order of their names; none if there are none.
-pub(super) fn of_attributes<'a>(
+pub fn of_attributes<'a>(
     attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>,
 ) -> Option<String> {
     // They come sorted out of a map already, unless somebody changes its kind.
