@@ -9,7 +9,7 @@ import zipfile
 import boto3
 import pytest
 from botocore.config import Config
-from conftest import ACCOUNT, REGION, ROLE, RUNTIME, make_function, refused, zip_of
+from conftest import ACCOUNT, REGION, ROLE, RUNTIME, make_function, refused, wait_for, zip_of
 
 TELL = """
 import os
@@ -42,6 +42,10 @@ def call(functions, name, **arguments):
     payload = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, payload
     return payload, answer["ExecutedVersion"]
+
+
+def ready(config):
+    return config if config["Status"] == "READY" else None
 
 
 def deploy(functions, name, said):
@@ -108,8 +112,11 @@ def test_provisioned_processes_wait_for_a_version(functions, server, name):
     assert asked["Status"] == "IN_PROGRESS"
     listed = functions.list_provisioned_concurrency_configs(FunctionName=name)
     assert listed["ProvisionedConcurrencyConfigs"][0]["FunctionArn"] == arn(name, "live")
-    found = functions.get_provisioned_concurrency_config(FunctionName=name, Qualifier="live")
-    assert found["RequestedProvisionedConcurrentExecutions"] == 1
+    found = wait_for(
+        lambda: ready(functions.get_provisioned_concurrency_config(FunctionName=name, Qualifier="live")),
+        30, "the process to be there",
+    )
+    assert found["RequestedProvisionedConcurrentExecutions"] == found["AvailableProvisionedConcurrentExecutions"] == 1
     assert call(functions, name, Qualifier="live")[1] == "1"
     functions.delete_provisioned_concurrency_config(FunctionName=name, Qualifier="live")
     refused("ProvisionedConcurrencyConfigNotFoundException", functions.get_provisioned_concurrency_config, 404,

@@ -144,15 +144,15 @@ pub struct FunctionSpec {
     /// How many processes wait ahead of events at the least, even when there are none (provisioned concurrency).
     #[serde(default, skip_serializing_if = "is_default")]
     pub ahead: u32,
-    /// The ARN of the queue for asynchronous events that are given up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dead_letter: Option<String>,
     /// The package with the files of its layers, which appears at `/opt`; none for a function without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<CodeId>,
     /// Its events are marked as sampled for tracing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tracing: bool,
+    /// The ARN of the queue for asynchronous events that are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<String>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -176,9 +176,9 @@ impl FunctionSpec {
             network: None,
             start: StartMode::default(),
             ahead: 0,
-            dead_letter: None,
             layers: None,
             tracing: false,
+            dead_letter: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::kv::{From, Stored, Table};
 use crate::{Result, Store, View};
-use model::{FunctionArn, Timestamp, limits};
+use model::{FunctionArn, LATEST, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -161,6 +161,8 @@ impl Store {
     /// # Errors
     /// Only faults of the store.
     pub fn event_rules(&self, arn: &FunctionArn) -> Result<Arc<EventRules>> {
+        let latest = arn.qualifier() == Some(LATEST);
+        let arn = if latest { &arn.unqualified() } else { arn };
         let changes = *self.wakes().specs.borrow();
         let kept = || self.kept_rules().rules.lock().unwrap_or_else(PoisonError::into_inner);
         {

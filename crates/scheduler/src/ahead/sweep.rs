@@ -104,6 +104,9 @@ impl Ahead {
         for arn in &functions {
             self.feed(&mut table, arn, now);
         }
+        let asking = table.pools.iter().filter(|(_, pool)| pool.spec.ahead > 0);
+        let ready = asking.map(|(arn, pool)| (arn.clone(), pool.held.len() + pool.running)).collect();
+        self.0.store.starts().set_ready(ready);
         drop(table);
         // Processes end outside the lock.
         for pool in gone {

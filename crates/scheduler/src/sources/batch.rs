@@ -127,11 +127,12 @@ impl Batch {
                 Ok(ticket) => match ticket.answer().await {
                     Ok(answer) => return Some(answer),
                     Err(Unanswered::Broken) => return None,
-                    Err(Unanswered::Throttled(_)) => self.pace.was_refused(),
+                    Err(Unanswered::Throttled(_)) => {}
                 },
                 Err(_) if self.store.sync_lane().is_closed() => return None,
-                Err(_) => self.pace.was_refused(),
+                Err(_) => {}
             }
+            self.pace.was_refused();
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(REFUSED.1);
         }

@@ -12,10 +12,6 @@ const NOTES: &[(&str, &str)] = &[
         "no images, VPC, file systems, code signing, `KMSKeyArn`; the architecture is the machine's",
     ),
     ("GetFunctionCodeSigningConfig", "always none"),
-    (
-        "GetProvisionedConcurrencyConfig",
-        "`READY` as soon as it is asked for: processes follow within moments",
-    ),
     ("Invoke", "no `TenantId`, no durable executions"),
     ("PutFunctionRecursionConfig", "kept and shown; nothing looks for loops"),
     ("PutRuntimeManagementConfig", "`Manual` with the present version only"),

@@ -88,6 +88,8 @@ fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
             zips.extend(version.remove(tx)?);
         }
     }
+    tx.delete(&RESERVED, named.arn.unqualified().as_str())?;
+    event_rules::forget(tx, &named.arn)?;
     tx.forget_events_of(&named.arn)?;
     Ok(zips)
 }

@@ -8,10 +8,12 @@ use super::error::{Error, not_found};
 use super::function::Function;
 use super::list_functions::{Page, next_marker, page};
 use super::name::Named;
-use super::provisioned::{PROVISIONED, asked};
+use super::provisioned::{PROVISIONED, asked, version_of};
 use super::put_provisioned_concurrency_config::owner;
 use super::validate::Checks;
+use model::FunctionArn;
 use serde_json::{Value, json};
+use store::View;
 use wire::Fault;
 use wire::rest_json::Call;
 
@@ -28,10 +30,15 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     lambda.store.read(|view| {
         let arn = owner(view, &named)?;
         match view.get(&PROVISIONED, arn.as_str())? {
-            Some(asked) => Ok(asked.shown(true)),
+            Some(asked) => Ok(asked.shown(ready(lambda, view, &arn)?)),
             None => Err(none().into()),
         }
     })
+}
+
+/// How many processes of the version that `arn` stands for are there.
+fn ready(lambda: &Lambda, view: &View<'_>, arn: &FunctionArn) -> store::Result<usize> {
+    Ok(version_of(view, arn)?.map_or(0, |version| lambda.store.starts().ready(&version)))
 }
 
 fn none() -> Fault {
@@ -55,12 +62,13 @@ fn list(lambda: &Lambda, call: &Call) -> Result<Value, Error> {
         let more = found.len() > limit;
         found.truncate(limit);
         let marker = next_marker(more, found.last().map(|(arn, _)| arn.as_str()));
-        let configs = found.iter().map(|(arn, asked)| {
-            let mut shown = asked.shown(true);
+        let mut configs = Vec::with_capacity(found.len());
+        for (arn, asked) in &found {
+            let mut shown = asked.shown(ready(lambda, view, arn)?);
             shown["FunctionArn"] = json!(arn);
-            shown
-        });
-        let mut shown = json!({ "ProvisionedConcurrencyConfigs": configs.collect::<Vec<_>>() });
+            configs.push(shown);
+        }
+        let mut shown = json!({ "ProvisionedConcurrencyConfigs": configs });
         if let Some(marker) = marker {
             shown["NextMarker"] = json!(marker);
         }

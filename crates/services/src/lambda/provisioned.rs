@@ -30,14 +30,14 @@ pub(super) struct Provisioned {
 impl Stored for Provisioned {}
 
 impl Provisioned {
-    /// As the API shows it; `ready` says whether the processes are there.
-    pub(super) fn shown(&self, ready: bool) -> Value {
-        let there = if ready { self.requested } else { 0 };
+    /// As the API shows it, with so many processes of the version that are there.
+    pub(super) fn shown(&self, ready: usize) -> Value {
+        let there = u32::try_from(ready).unwrap_or(u32::MAX).min(self.requested);
         json!({
             "RequestedProvisionedConcurrentExecutions": self.requested,
             "AvailableProvisionedConcurrentExecutions": there,
             "AllocatedProvisionedConcurrentExecutions": there,
-            "Status": if ready { "READY" } else { "IN_PROGRESS" },
+            "Status": if there == self.requested { "READY" } else { "IN_PROGRESS" },
             "LastModified": self.modified.iso_lambda(),
         })
     }

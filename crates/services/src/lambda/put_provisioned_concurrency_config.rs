@@ -47,7 +47,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             let asked = Provisioned { requested, modified: tx.now() };
             tx.put(&PROVISIONED, arn.as_str(), &asked)?;
             staff(tx, &named.arn)?;
-            Ok::<_, Error>(asked.shown(false))
+            Ok::<_, Error>(asked.shown(0))
         })
         .await
 }
@@ -142,6 +142,10 @@ mod tests {
         let asked = put("live", 2).await;
         assert_eq!((asked.status, &asked.body["Status"]), (202, &json!("IN_PROGRESS")), "{asked:?}");
         assert_eq!((ahead(&bench, "1"), ahead(&bench, "2")), ((2, true), (0, false)));
+        let got = bench.get(&format!("{PATH}?Qualifier=live")).await.body;
+        assert_eq!(got["Status"], "IN_PROGRESS");
+        let version = model::FunctionArn::of("f").qualified("1");
+        bench.lambda.store.starts().set_ready([(version, 3)].into());
         let got = bench.get(&format!("{PATH}?Qualifier=live")).await.body;
         assert_eq!(
             (&got["Status"], &got["AvailableProvisionedConcurrentExecutions"]),
