@@ -212,6 +212,12 @@ def test_conditions(s3, bucket):
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"z"
 
 
+def test_a_date_that_cannot_be_read_is_no_condition(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    for header in ("If-Modified-Since", "If-Unmodified-Since"):
+        assert raw(server, "GET", f"/{bucket}/k", {header: "yesterday"})[0] == 200
+
+
 def test_response_overrides(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ContentType="text/plain")
     got = s3.get_object(Bucket=bucket, Key="k", ResponseContentType="image/png", ResponseCacheControl="no-store")

@@ -10,6 +10,7 @@ import random
 import threading
 import time
 
+import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from conftest import make_function
 from inside import SOURCE
@@ -87,6 +88,7 @@ def keys(s3, bucket):
     return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
 
+@pytest.mark.timeout(240 + 30 * KILLS)
 def test_objects_are_whole_or_absent(fresh_server):
     print(f"MAYFLY_SEED={SEED}")
     chance = random.Random(SEED)

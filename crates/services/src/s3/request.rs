@@ -5,10 +5,11 @@ use super::checksum::Algorithm;
 use super::error::not_supported;
 use super::headers::Claims;
 use super::operations::UNKNOWN;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RANGE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use model::RequestId;
+use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{HttpRequest, S3Error, S3ErrorCode, S3Result};
 use wire::credential::query_pairs;
 use wire::{Caller, Request};
@@ -51,6 +52,7 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
     take_query(&mut head.uri, &mut head.headers)?;
     refuse_unknown(&head.method, &head.uri)?;
     ignore_unreadable_range(&mut head.headers);
+    ignore_unreadable_dates(&mut head.headers);
     let report = Report::default();
     let mut claimed = None;
     let body = match head.method {
@@ -144,6 +146,18 @@ fn ignore_unreadable_range(headers: &mut HeaderMap) {
         .is_some_and(|range| range.to_str().is_ok_and(|range| s3s::dto::Range::parse(range).is_ok()));
     if !readable {
         headers.remove(RANGE);
+    }
+}
+
+/// A date that cannot be read is no condition, as HTTP says.
+fn ignore_unreadable_dates(headers: &mut HeaderMap) {
+    for name in [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+        let readable = headers.get(&name).is_some_and(|date| {
+            date.to_str().is_ok_and(|date| Timestamp::parse(TimestampFormat::HttpDate, date).is_ok())
+        });
+        if !readable {
+            headers.remove(name);
+        }
     }
 }
 
