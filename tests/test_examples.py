@@ -204,10 +204,3 @@ def test_streaming_chat(server, tmp_path):
     directory = follow("streaming-chat", server, tmp_path, **{"nodejs20.x": name})
     assert "lives for a day" in (directory / "words.txt").read_text("utf-8")
     assert (directory / "page.txt").read_text("utf-8") == "Hello! Ask me what a mayfly is. \n"
-
-
-def test_orders_queue(fresh_server, tmp_path):
-    server = fresh_server()
-    directory = follow("orders-queue", server, tmp_path, **{"python3.11": runtime(server, "python3.")})
-    promised = re.search(r"```json\n(.*?)```", (directory / "README.md").read_text("utf-8"), re.DOTALL)[1]
-    assert json.loads((directory / "replayed.json").read_text("utf-8")) == json.loads(promised)

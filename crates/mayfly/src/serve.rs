@@ -78,8 +78,8 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     let most = config.network.most;
     let lambda = Lambda::new(store.clone(), interpreters.runtimes().clone(), endpoint.clone(), most);
     lambda.sweep().await.context("cannot clean up deployment packages")?;
-    let s3 = Arc::new(S3::new(store.clone(), REGION));
     let tell = Arc::new(OnceLock::new());
+    let s3 = Arc::new(S3::new(store.clone(), REGION));
     let front: Arc<dyn Service> = Arc::new(Front {
         urls: FunctionUrls::new(store.clone()),
         lambda: lambda.clone(),
