@@ -34,7 +34,7 @@ pub(super) async fn run(
     let misplaced = configurations.iter().any(|one| destination::is_queue(&one.lambda_function_arn))
         || queues.iter().any(|one| !destination::is_queue(&one.queue_arn));
     if misplaced {
-        return Err(refuse(S3ErrorCode::InvalidArgument, "The ARN could not be parsed").into());
+        return Err(refuse(S3ErrorCode::InvalidArgument, "The ARN could not be parsed"));
     }
     configurations.extend(queues.into_iter().map(of_queue));
     let rules = Rules::of(configurations)?;
