@@ -48,6 +48,8 @@ pub(crate) enum Command {
     /// Say what two versions of a function differ in: settings, and files of their packages
     Compare(rollout::Compare),
     /// Give a share of an alias's events to a version
+    // Its argument is called as `--version` would be.
+    #[command(disable_version_flag = true)]
     Shift(rollout::Shift),
     /// Give all events of an alias back to the version before
     Rollback(rollout::Rollback),

@@ -88,7 +88,8 @@ mod tests {
             (load(0, 10), 1, None, 0, false),
             (load(0, 6), 0, None, 4, false),
             (load(0, 5), 0, None, 4, true),
-            (load(0, 10), 3, Some(4), 4, true),
+            (load(0, 9), 3, Some(4), 4, true),
+            (load(0, 10), 3, Some(4), 4, false),
             (load(0, 0), 4, Some(4), 4, false),
             (load(0, 0), 0, Some(0), 0, false),
         ] {

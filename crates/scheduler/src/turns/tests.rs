@@ -1,3 +1,5 @@
+//! Turns of calls and events, decision by decision.
+
 use super::*;
 use model::FunctionArn;
 
