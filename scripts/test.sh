@@ -44,5 +44,5 @@ fi
 step 1100 "cargo test" cargo test --workspace
 step 800 "cargo build --release" cargo build --release
 step 120 "the example's unit tests" "$python" -m pytest -q --timeout 60 examples/image-recognition
-step 900 "tests against the program" "$python" -m pytest -q --durations 5 tests
+step 1300 "tests against the program" "$python" -m pytest -q --durations 5 tests
 echo "==> all tests passed"
