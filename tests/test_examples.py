@@ -204,3 +204,10 @@ def test_streaming_chat(server, tmp_path):
     directory = follow("streaming-chat", server, tmp_path, **{"nodejs20.x": name})
     assert "lives for a day" in (directory / "words.txt").read_text("utf-8")
     assert (directory / "page.txt").read_text("utf-8") == "Hello! Ask me what a mayfly is. \n"
+
+
+def test_orders_queue(server, tmp_path):
+    name = runtime(server, "python3")
+    directory = follow("orders-queue", server, tmp_path, **{"python3.11": name})
+    # The list that could not be read was replayed from the dead-letter queue.
+    assert json.loads((directory / "replayed.json").read_text("utf-8")) == {"item": "spoons", "pieces": 12}
