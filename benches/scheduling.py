@@ -119,7 +119,6 @@ def d1(bench):
         function = bench.deployed(server, "d1")
         side = told(row, "mayfly, accepted events run meanwhile",
                     bench.load(server, function, seconds=min(5, bench.options.seconds), event=True, connections=64))
-        call(server.connection, "GET", "/health")
     row.judge(side["perSecond"] >= 10_000)
     return row
 
