@@ -37,6 +37,9 @@ const WRITES_WAITING: usize = 1_024;
 /// Read connections kept open between reads.
 const READERS_KEPT: usize = 4;
 
+/// The first layout under which objects are encrypted with the installation's key.
+const KEYED: i64 = 4;
+
 /// What each format adds to the one before it.
 const LAYOUTS: [&str; 5] = [FIRST, RUNS, message::LAYOUT, SMALL, EVENTS];
 
@@ -148,6 +151,9 @@ impl Store {
         let lock = DirLock::take(dir)?;
         let database = dir.join("mayfly.sqlite");
         let connection = open_writer(&database)?;
+        // Before the layout, so that a key can be missed: an installation that never had one gets it here.
+        let key = InstallationKey::open(dir, layout(&connection)? < KEYED)?;
+        bring_up_to_date(&connection)?;
         let last_log: i64 =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM log", [], |row| row.get(0))?;
         let wakes = Arc::new(Wakes {
@@ -182,7 +188,7 @@ impl Store {
             leases: Leases::new(wakes.clone()),
             starts: Starts::default(),
             specs: Kept::default(),
-            key: InstallationKey::open(dir)?,
+            key,
             rules: KeptRules::default(),
             wakes,
             clock,
@@ -203,7 +209,7 @@ impl Store {
     ) -> Result<T> {
         let _lock = DirLock::take(dir)?;
         let connection = open_reader(&dir.join("mayfly.sqlite"))?;
-        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let found = layout(&connection)?;
         if found > FORMAT {
             return Err(Error::TooNew { found, known: FORMAT });
         }
@@ -470,13 +476,23 @@ fn open_writer(path: &Path) -> Result<Connection> {
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
     )?;
     connection.set_prepared_statement_cache_capacity(128);
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(connection)
+}
+
+/// How many of [`LAYOUTS`] the database has.
+fn layout(connection: &Connection) -> Result<i64> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// Gives the database the layouts that it lacks.
+fn bring_up_to_date(connection: &Connection) -> Result<()> {
+    let found = layout(connection)?;
     let missing = usize::try_from(found).ok().and_then(|found| LAYOUTS.get(found..));
     let missing = missing.ok_or(Error::TooNew { found, known: FORMAT })?.concat();
     if !missing.is_empty() {
         connection.execute_batch(&format!("BEGIN; {missing} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
     }
-    Ok(connection)
+    Ok(())
 }
 
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {

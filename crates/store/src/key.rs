@@ -24,8 +24,9 @@ impl InstallationKey {
         &self.0
     }
 
-    /// Reads the key of the data directory `dir`, making one if there is none.
-    pub(crate) fn open(dir: &Path) -> Result<Self> {
+    /// Reads the key of the data directory `dir`. One that is not there is made if it is `unused`: where it has
+    /// encrypted something, a new one would only hide that the old one is lost.
+    pub(crate) fn open(dir: &Path, unused: bool) -> Result<Self> {
         let path = dir.join("key");
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -38,7 +39,10 @@ impl InstallationKey {
                     },
                 })
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => InstallationKey::make(dir, &path),
+            Err(error) if error.kind() == ErrorKind::NotFound && unused => InstallationKey::make(dir, &path),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::Missing {
+                what: "the installation's key (put the file `key` back from a backup; objects cannot be read without it)",
+            }),
             Err(error) => Err(Error::file("read", path, error)),
         }
     }
@@ -68,12 +72,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_a_damaged_one_is_told() {
+    fn a_key_is_made_once_and_one_that_is_lost_or_damaged_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let key = InstallationKey::open(dir.path()).unwrap();
+        assert!(matches!(InstallationKey::open(dir.path(), false), Err(Error::Missing { .. })));
+        let key = InstallationKey::open(dir.path(), true).unwrap();
         assert_ne!(key.bytes(), &[0; 32]);
-        assert_eq!(InstallationKey::open(dir.path()).unwrap().bytes(), key.bytes());
+        assert_eq!(InstallationKey::open(dir.path(), true).unwrap().bytes(), key.bytes());
         std::fs::write(dir.path().join("key"), b"short").unwrap();
-        assert!(matches!(InstallationKey::open(dir.path()), Err(Error::Missing { .. })));
+        assert!(matches!(InstallationKey::open(dir.path(), true), Err(Error::Missing { .. })));
     }
 }
