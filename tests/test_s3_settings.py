@@ -230,6 +230,18 @@ def test_what_nobody_signed_needs_a_policy(server, s3, bucket):
     assert raw(server, "GET", f"/{bucket}/k")[0] == 403
 
 
+def test_who_may_write_unsigned_may_not_read_by_a_copy(server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="shut", Body=b"secret")
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=allow(bucket, "s3:PutObject"))
+    source = {"x-amz-copy-source": f"/{bucket}/shut"}
+    assert raw(server, "PUT", f"/{bucket}/mine", body=b"x")[0] == 200
+    assert raw(server, "PUT", f"/{bucket}/copy", source)[0] == 403
+    s3.put_bucket_policy(Bucket=bucket, Policy=allow(bucket, "s3:PutObject", "s3:GetObject"))
+    assert raw(server, "PUT", f"/{bucket}/copy", source)[0] == 200
+    assert raw(server, "GET", f"/{bucket}/copy")[::2] == (200, b"secret")
+
+
 def test_public_acls_count_where_they_may(server, s3, bucket):
     s3.delete_public_access_block(Bucket=bucket)
     s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]})

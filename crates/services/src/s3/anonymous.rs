@@ -20,6 +20,10 @@ pub(super) fn check(
     version: Option<&str>,
 ) -> Result<()> {
     let Some(bucket) = bucket else { return Err(denied()) };
+    // Of many keys at once, each would need a look of its own.
+    if operation == "DeleteObjects" {
+        return Err(denied());
+    }
     let Some(of) = view.get(&BUCKETS, bucket)? else { return Ok(()) };
     let block = PUBLIC_ACCESS_BLOCK.get(view, bucket)?.unwrap_or_default();
     if block.restrict_public_buckets != Some(true)
