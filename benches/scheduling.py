@@ -9,14 +9,13 @@ delay at 80 % of the measured capacity (open loop), G the goodput at twice the c
 import argparse
 import json
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 from common import functions
 from common.server import Server, call
-from common.table import Row, write
+from common.table import Row, measure
 from mayfly_process import binary
 
 
@@ -187,16 +186,7 @@ def main():
     arguments.add_argument("--seconds", type=float, default=20, help="how long a load lasts")
     arguments.add_argument("--json", type=Path, help="a file to write the figures to")
     options = arguments.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = Path(scratch)
-        scratch.chmod(0o755)
-        bench = Bench(scratch, options)
-        for name in options.rows.split(","):
-            rows.append(ROWS[name](bench))
-            rows[-1].show()
-            if options.json:
-                write(rows, options.json)
+    measure(ROWS, lambda scratch: Bench(scratch, options), options)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Rows of SPECIFICATION.md: S1, S2, S3, S4, S5, S7, P1, P3, P5; M is the memory of
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from common import ROOT, functions, memory, quantiles
@@ -21,7 +20,7 @@ from common.load import Load, Work
 from common.ministack import Ministack
 from common.peers import sandboxed
 from common.server import Server
-from common.table import Row, write
+from common.table import Row, measure
 from mayfly_process import binary
 
 
@@ -213,16 +212,7 @@ def main():
     arguments.add_argument("--java-expect", default="", help="a text that its answer contains")
     arguments.add_argument("--json", type=Path, help="a file to write the figures to")
     options = arguments.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = Path(scratch)
-        scratch.chmod(0o755)
-        bench = Bench(scratch, options)
-        for name in options.rows.split(","):
-            rows.append(ROWS[name](bench))
-            rows[-1].show()
-            if options.json:
-                write(rows, options.json)
+    measure(ROWS, lambda scratch: Bench(scratch, options), options)
 
 
 if __name__ == "__main__":

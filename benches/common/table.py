@@ -1,6 +1,8 @@
 """Rows of figures, for people and as JSON."""
 
 import json
+import tempfile
+from pathlib import Path
 
 from . import quantiles
 
@@ -62,3 +64,18 @@ def write(rows, path):
         for row in rows
     ]
     path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def measure(rows, make_bench, options):
+    """Measures the rows that the options name, one after the other, each shown and written as soon as it is there."""
+    measured = []
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
+        # Sandboxes reach their packages in it under uids of their own.
+        scratch.chmod(0o755)
+        bench = make_bench(scratch)
+        for name in options.rows.split(","):
+            measured.append(rows[name](bench))
+            measured[-1].show()
+            if options.json:
+                write(measured, options.json)
