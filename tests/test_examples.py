@@ -129,7 +129,7 @@ def test_orders_java(server, tmp_path):
     done = subprocess.run(
         ["java", "-jar", jar], input=json.dumps(event), capture_output=True, text=True, timeout=120, check=True)
     alone = json.loads(done.stdout)
-    invoke = deploy(server, "orders", jar.read_bytes(), Runtime=name, Handler="orders.Orders", MemorySize=512)
+    invoke = deploy(server, "orders-java", jar.read_bytes(), Runtime=name, Handler="orders.Orders", MemorySize=512)
     answers = [invoke(event)[0] for _ in range(4)]
     # Each is the first order that its shop has seen; there are three globes.
     expected = {"customer": "Ada", "total": 10_340, "greeting": "Welcome, Ada!", "connections": 4}
