@@ -5,6 +5,7 @@ use crate::ahead::{Ahead, Asked};
 use crate::destination::Wishes;
 use crate::journal::Journal;
 use crate::latency::Latencies;
+use crate::ledger::Ledger;
 use crate::runner::{Process, Runner};
 use crate::settle::{self, Ran, Settlement};
 use crate::turns::{Entry, Facts, Turns};
@@ -40,6 +41,7 @@ pub(crate) struct Flow {
     /// Something has ended, so that there may be room.
     pub(crate) freed: Notify,
     pub(crate) latencies: Latencies,
+    pub(crate) ledger: Ledger,
     /// One permit for each process that may be initialising for its event.
     pub(crate) starting: Arc<Semaphore>,
 }
@@ -323,18 +325,18 @@ impl Flow {
             Ok(report) => report,
             Err(error @ sandbox::Error::NoInterpreter(_)) => {
                 journal.note(error.to_string());
-                journal.write_rest(None).await;
+                journal.write_rest(&self.ledger, None).await;
                 return self.refuse(work, "Runtime.InvalidRuntime", error.to_string()).await;
             }
             Err(error @ sandbox::Error::NoNetwork { .. }) => {
                 journal.note(error.to_string());
-                journal.write_rest(None).await;
+                journal.write_rest(&self.ledger, None).await;
                 return self.refuse(work, "Runtime.NoNetwork", error.to_string()).await;
             }
             Err(error) => {
                 tracing::error!(id = %work.event().id, error = &error as &dyn std::error::Error, "a run failed");
                 journal.note("The platform failed to run this event; the server's log has the cause.".into());
-                journal.write_rest(None).await;
+                journal.write_rest(&self.ledger, None).await;
                 return self.hand_back(work).await;
             }
         };
@@ -348,7 +350,7 @@ impl Flow {
                     log_tail: journal.tail(),
                     version: spec.version.clone(),
                 });
-                journal.write_rest(Some(run)).await;
+                journal.write_rest(&self.ledger, Some(run)).await;
             }
             Work::Durable(lease) => {
                 let log = journal.into_rest().await;
