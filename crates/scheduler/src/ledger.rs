@@ -127,21 +127,21 @@ mod tests {
         store.read(|view| view.log("f", 0, 10_000)).unwrap().into_iter().map(|line| line.message).collect()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn pages_gather_and_are_written_in_their_order() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), Arc::new(SystemClock)).unwrap();
         let (stop, stopped) = watch::channel(false);
         let ledger = Arc::new(Ledger::new(store.clone()));
-        let writing = tokio::spawn({
-            let ledger = ledger.clone();
-            async move { ledger.write_until(stopped).await }
-        });
         let mut grew = store.log_grew();
         grew.mark_unchanged();
         ledger.keep(page("1")).await;
         ledger.keep(page("2")).await;
         assert!(lines(&store).is_empty());
+        let writing = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.write_until(stopped).await }
+        });
         grew.changed().await.unwrap();
         assert_eq!(lines(&store), ["1", "2"]);
         stop.send_replace(true);
