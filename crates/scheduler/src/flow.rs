@@ -11,7 +11,7 @@ use crate::settle::{self, Ran, Settlement};
 use crate::turns::{Entry, Facts, Turns};
 use model::{
     Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, Part, Run, RunStatus, StartKind,
-    StartMode, Timestamp,
+    StartMode, Timestamp, limits,
 };
 use sandbox::{Exit, Hooks, Job, Report};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,6 +90,10 @@ impl Flow {
     pub(crate) async fn take_in(&self, waiting: Waiting) {
         let function = waiting.event.function.clone();
         match self.store.spec(&function) {
+            Ok(Some(_)) if self.is_loop(&waiting.event).unwrap_or(false) => {
+                let error = settle::of_a_loop(&waiting.event);
+                self.refuse(Work::Called(waiting), &error.error_type, error.error_message).await;
+            }
             Ok(Some(spec)) => {
                 // A reservation that was changed before the call came holds for it.
                 self.follow_reservations();
@@ -189,12 +193,19 @@ impl Flow {
                 follows: Vec::new(),
             })));
         };
-        Ok(match settle::refusal(event, wishes(&rules, &spec), self.is_off(&event.function)?, now) {
+        let loops = self.is_loop(event)?;
+        Ok(match settle::refusal(event, wishes(&rules, &spec), self.is_off(&event.function)?, loops, now) {
             Some((condition, error)) => {
                 Found::GivenUp(Box::new(settle::give_up(event, condition, error, wishes(&rules, &spec), now)))
             }
             None => Found::Runs(spec),
         })
+    }
+
+    /// Whether an event is one of a loop that is to end.
+    fn is_loop(&self, event: &Event) -> store::Result<bool> {
+        Ok(event.lineage.count(&event.function) >= limits::RECURSION
+            && !self.store.may_loop(&event.function)?)
     }
 
     fn is_off(&self, function: &FunctionArn) -> store::Result<bool> {
@@ -238,6 +249,7 @@ impl Flow {
             request_id: event.id,
             function: self.ahead.function(&spec),
             invoked: event.function.clone(),
+            lineage: event.lineage.through(&event.function),
             payload: event.payload.clone(),
             client_context: event.client_context.clone(),
             stream: work.stream(&spec),
