@@ -89,21 +89,24 @@ impl Target {
         Caller { target: self, connection: Connection::new(&self.address), number, signed: None }
     }
 
-    /// Finds the queue, or writes the object that is read.
+    /// Finds the queue, or writes an object into the bucket: the one that is read.
     fn prepare(&mut self) -> Result<()> {
         let mut caller = self.caller(0);
         match &self.work {
             Work::Function { .. } => {}
             Work::Queue { .. } => {
                 let name = self.name.trim_start_matches("queue ").to_owned();
-                let answer = caller.sqs("GetQueueUrl", &json!({"QueueName": name}))?;
-                let found = answer["QueueUrl"].as_str().context("there is no such queue")?.to_owned();
+                let answer = caller
+                    .sqs("GetQueueUrl", &json!({"QueueName": name}))
+                    .with_context(|| format!("{} has no queue {name}; make it first", self.endpoint))?;
+                let found = answer["QueueUrl"].as_str().context("the queue has no URL")?.to_owned();
                 if let Work::Queue { url, .. } = &mut self.work {
                     *url = found;
                 }
             }
-            Work::Bucket { read: true, .. } => caller.object("PUT").map(drop)?,
-            Work::Bucket { .. } => {}
+            Work::Bucket { bucket, .. } => caller.object("PUT").map(drop).with_context(|| {
+                format!("{} takes no object into the bucket {bucket}; make it first", self.endpoint)
+            })?,
         }
         Ok(())
     }
@@ -211,6 +214,13 @@ fn expected(answer: &Answer, status: u16) -> Result<()> {
     if answer.status == status {
         return Ok(());
     }
-    let code = answer.head.lines().find_map(|line| line.strip_prefix("x-amzn-errortype:"));
-    bail!("{} {}", answer.status, code.unwrap_or_default().trim())
+    let body = String::from_utf8_lossy(&answer.body);
+    let between = |text: &str, before: &str, after: &str| {
+        Some(text.split_once(before)?.1.split_once(after)?.0.trim().to_owned())
+    };
+    // In a header, in JSON or in XML, as the protocol has it.
+    let code = between(&answer.head, "x-amzn-errortype:", "\r\n")
+        .or_else(|| Some(serde_json::from_str::<Value>(&body).ok()?["__type"].as_str()?.to_owned()))
+        .or_else(|| between(&body, "<Code>", "</Code>"));
+    bail!("{} {}", answer.status, code.unwrap_or_default())
 }
