@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 requirements=(tests/requirements.txt examples/image-recognition/requirements.txt)
+# An older SDK for those tests that ask how clients of old are served, in a place of its own.
+old=tests/requirements-old-sdk.txt
 
 fail() {
     echo "error: $*" >&2
@@ -16,7 +18,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "Python 3.9
 
 # The stamp holds a hash of what is asked for and of the interpreter that it is made for.
 interpreter=$(python3 -c 'import sys; print(sys.executable, sys.version)')
-wanted=$({ echo "$interpreter"; cat "${requirements[@]}"; } | sha256sum)
+wanted=$({ echo "$interpreter"; cat "${requirements[@]}" "$old"; } | sha256sum)
 stamp=.venv/stamp
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
@@ -44,4 +46,5 @@ echo "==> installing Python packages (boto3, awscli, numpy, pillow, pytest; abou
 arguments=()
 for file in "${requirements[@]}"; do arguments+=(-r "$file"); done
 .venv/bin/python -m pip install --quiet --disable-pip-version-check "${arguments[@]}"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venv/old-sdk -r "$old"
 echo "$wanted" > "$stamp"

@@ -355,7 +355,7 @@ def test_poison_goes_to_the_dead_letters_and_is_replayed(sqs, make):
     url = make(RedrivePolicy=policy)
     assert json.loads(attributes(sqs, url)["RedrivePolicy"])["maxReceiveCount"] == 1
     assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url]
-    assert sqs.list_dead_letter_source_queues(QueueUrl=url)["queueUrls"] == []
+    assert sqs.list_dead_letter_source_queues(QueueUrl=url).get("queueUrls", []) == []  # absent in XML
     sqs.send_message(QueueUrl=url, MessageBody="poison")
     for _ in range(2):
         sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)

@@ -9,6 +9,8 @@ const ATTRIBUTES: Flat = Flat::map("Attributes", "Attribute", "Name", "Value");
 const MESSAGE_ATTRIBUTES: Flat = Flat::map("MessageAttributes", "MessageAttribute", "Name", "Value");
 const SYSTEM_ATTRIBUTES: Flat =
     Flat::map("MessageSystemAttributes", "MessageSystemAttribute", "Name", "Value");
+const STRINGS: Flat = Flat::list("StringListValues", "StringListValue");
+const BINARIES: Flat = Flat::list("BinaryListValues", "BinaryListValue");
 const TAGS: Flat = Flat::map("Tags", "Tag", "Key", "Value");
 const FAILED: Flat = Flat::list("Failed", "BatchResultErrorEntry");
 const URLS: Flat = Flat::list("QueueUrls", "QueueUrl");
@@ -46,7 +48,7 @@ pub static API: Api<Sqs> = Api {
             .flat(&[ATTRIBUTE_NAMES, ATTRIBUTES]),
         Operation::new("GetQueueUrl", rpc!(get_queue_url::run)),
         Operation::new("ListDeadLetterSourceQueues", rpc!(list_dead_letter_source_queues::run))
-            .flat(&[Flat::list("queueUrls", "QueueUrl")]),
+            .flat(&[Flat::answer_list("queueUrls", "QueueUrl")]),
         Operation::new("ListMessageMoveTasks", rpc!(list_message_move_tasks::run))
             .flat(&[Flat::list("Results", "ListMessageMoveTasksResultEntry")]),
         Operation::new("ListQueueTags", rpc!(list_queue_tags::run)).flat(&[TAGS]),
@@ -61,13 +63,20 @@ pub static API: Api<Sqs> = Api {
             MESSAGE_ATTRIBUTES,
         ]),
         Operation::new("RemovePermission", rpc!(remove_permission::run)),
-        Operation::new("SendMessage", rpc!(send_message::run)).flat(&[MESSAGE_ATTRIBUTES, SYSTEM_ATTRIBUTES]),
+        Operation::new("SendMessage", rpc!(send_message::run)).flat(&[
+            MESSAGE_ATTRIBUTES,
+            SYSTEM_ATTRIBUTES,
+            STRINGS,
+            BINARIES,
+        ]),
         Operation::new("SendMessageBatch", rpc!(send_message_batch::run)).flat(&[
             Flat::list("Entries", "SendMessageBatchRequestEntry"),
             Flat::list("Successful", "SendMessageBatchResultEntry"),
             FAILED,
             MESSAGE_ATTRIBUTES,
             SYSTEM_ATTRIBUTES,
+            STRINGS,
+            BINARIES,
         ]),
         Operation::new("SetQueueAttributes", rpc!(set_queue_attributes::run)).flat(&[ATTRIBUTES]),
         Operation::new("StartMessageMoveTask", rpc!(start_message_move_task::run)),

@@ -22,6 +22,8 @@ pub struct Flat {
 pub enum Kind {
     /// A list.
     List,
+    /// A list in an answer. In a form, a member of its items' name is another one.
+    AnswerList,
     /// A map, whose items have a key and a value so called.
     Map(&'static str, &'static str),
 }
@@ -30,6 +32,11 @@ impl Flat {
     /// The list `member` of `item`s.
     pub const fn list(member: &'static str, item: &'static str) -> Self {
         Flat { member, item, kind: Kind::List }
+    }
+
+    /// The list `member` of `item`s that only answers have.
+    pub const fn answer_list(member: &'static str, item: &'static str) -> Self {
+        Flat { member, item, kind: Kind::AnswerList }
     }
 
     /// The map `member` of `item`s that have a `key` and a `value`.
@@ -67,11 +74,12 @@ pub(super) fn members(pairs: &[(String, String)], flat: &[Flat]) -> Result<Value
 fn object(parts: BTreeMap<String, Node>, flat: &[Flat]) -> Map<String, Value> {
     let mut members = Map::new();
     for (name, node) in parts {
-        match flat.iter().find(|flat| flat.item == name || flat.member == name) {
+        let mut known = flat.iter().filter(|flat| !matches!(flat.kind, Kind::AnswerList));
+        match known.find(|flat| flat.item == name || flat.member == name) {
             Some(flat_member) => {
                 let items = items(node, flat);
                 let value = match flat_member.kind {
-                    Kind::List => Value::Array(items),
+                    Kind::List | Kind::AnswerList => Value::Array(items),
                     Kind::Map(key, value) => map(items, key, value),
                 };
                 members.insert(flat_member.member.to_owned(), value);

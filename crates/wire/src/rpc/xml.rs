@@ -51,7 +51,7 @@ fn content(xml: &mut String, value: &Value, flat: &[Flat]) {
         Value::Object(members) => {
             for (name, value) in members {
                 match (flat.iter().find(|flat| flat.member == name), value) {
-                    (Some(Flat { item, kind: Kind::List, .. }), Value::Array(items)) => {
+                    (Some(Flat { item, kind: Kind::List | Kind::AnswerList, .. }), Value::Array(items)) => {
                         items.iter().for_each(|value| element(xml, item, value, flat));
                     }
                     (Some(Flat { item, kind: Kind::Map(key, of), .. }), Value::Object(pairs)) => {
