@@ -342,7 +342,7 @@ def test_fifo_order_doubles_and_handles(sqs, make):
         "InvalidParameterValue", sqs.send_message, **send, MessageBody="x")
     assert "not valid for this queue type" in refused(
         "InvalidParameterValue", sqs.send_message, **send, MessageBody="x", DelaySeconds=2)
-    refused("InvalidParameterValue", sqs.send_message_batch, QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "x"}])
+    refused("MissingParameter", sqs.send_message_batch, QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "x"}])
     by_content = make(fifo=True, ContentBasedDeduplication="true")
     for _ in range(2):
         sqs.send_message(QueueUrl=by_content, MessageGroupId="g", MessageBody="same")
@@ -413,7 +413,7 @@ def test_tags_permissions_and_purge(sqs, make):
     sqs.remove_permission(QueueUrl=url, Label="one")
     assert "Policy" not in attributes(sqs, url)
     assert refused("InvalidParameterValue", sqs.remove_permission, QueueUrl=url, Label="one").endswith(
-        "can't find label.")
+        "can't find label on existing policy.")
     sqs.send_message(QueueUrl=url, MessageBody="x")
     handle = sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
     sqs.send_message(QueueUrl=url, MessageBody="y")

@@ -179,7 +179,7 @@ async fn settle(store: &Store, queue: &str, handles: Vec<Handle>, fate: Fate) ->
                         tracing::debug!("a message of a FIFO queue was processed for too long");
                     }
                     Fate::Delete => {}
-                    Fate::Hide(time) => drop(tx.change_visibility(&queue, handle, time)?),
+                    Fate::Hide(time) => drop(tx.hide(&queue, handle, time)?),
                     Fate::GiveBack => tx.give_back(&queue, handle)?,
                 }
             }

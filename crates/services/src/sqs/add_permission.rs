@@ -83,7 +83,7 @@ fn check(label: &str, accounts: &[String], actions: &[String]) -> Result<(), Fau
         return Err(invalid_value(label, "Label", reason));
     }
     if accounts.is_empty() {
-        return Err(missing("AWSAccountIds"));
+        return Err(invalid_value("[]", "PrincipalId", "Unable to verify."));
     }
     if actions.is_empty() {
         return Err(missing("Actions"));

@@ -28,7 +28,7 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<(), Fa
             let before = statements.len();
             statements.retain(|statement| statement["Sid"] != label.as_str());
             if statements.len() == before {
-                return Err(invalid_value(&label, "Label", "can't find label.").into());
+                return Err(invalid_value(&label, "Label", "can't find label on existing policy.").into());
             }
             queue.settings.policy = (!statements.is_empty()).then(|| policy.to_string());
             queue.modified = tx.now();

@@ -4,7 +4,6 @@
 
 use super::Sqs;
 use super::batch::{Answer, check_ids};
-use super::fault::invalid;
 use super::message::{Digests, Entry, batch_too_long, keep_trace};
 use super::target::Target;
 use serde::{Deserialize, Serialize};
@@ -45,13 +44,13 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
     for mut entry in input.entries {
         let id = entry.id.take().unwrap_or_default();
         let grouped = entry.message_group_id.is_some();
-        let checked = entry.check(&queue, &account);
-        if let (Err(fault), true) = (&checked, fifo)
-            && (!grouped || fault.message.starts_with("The queue should either have"))
-        {
+        let checked = match entry.check(&queue, &account) {
             // What every message of a FIFO queue must have is missing: the whole batch is refused.
-            return Err(invalid(fault.message.clone()));
-        }
+            Err(fault) if fifo && (!grouped || fault.message.starts_with("The queue should either have")) => {
+                return Err(fault);
+            }
+            checked => checked,
+        };
         messages.push((
             id,
             checked.map(|(mut message, size)| {

@@ -103,7 +103,19 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Makes the message that was received as `handle` visible after `visibility` from now.
+    /// As [`Tx::change_visibility`], unless the message has been received again since: whoever holds it now keeps it.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn hide(&self, queue: &Queue, handle: &Handle, visibility: Duration) -> Result<Changed> {
+        match self.known(queue, handle)? {
+            Some(known) if known.received != handle.received => Ok(Changed::Gone),
+            _ => self.change_visibility(queue, handle, visibility),
+        }
+    }
+
+    /// Makes the message that was received as `handle` visible after `visibility` from now. As on AWS, a handle of an
+    /// earlier receipt does for a message that is held again, except in a FIFO queue.
     ///
     /// # Errors
     /// Only faults of the store.
@@ -116,7 +128,7 @@ impl Tx<'_> {
         if known.visible <= now {
             return Ok(Changed::NotInFlight);
         }
-        if known.received != handle.received {
+        if queue.is_fifo() && known.received != handle.received {
             return Ok(Changed::Gone);
         }
         let visible = now.after(visibility);
