@@ -211,3 +211,13 @@ def test_orders_queue(server, tmp_path):
     directory = follow("orders-queue", server, tmp_path, **{"python3.11": name})
     # The list that could not be read was replayed from the dead-letter queue.
     assert json.loads((directory / "replayed.json").read_text("utf-8")) == {"item": "spoons", "pieces": 12}
+
+
+def test_log_shipper(server, tmp_path):
+    name = runtime(server, "python3")
+    directory = follow("log-shipper", server, tmp_path, **{"python3.11": name})
+    records = [json.loads(line) for line in (directory / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [record["record"] for record in records if record["type"] == "function"] == ["an order of 12 spoons"]
+    assert {"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"} <= {
+        record["type"] for record in records
+    }
