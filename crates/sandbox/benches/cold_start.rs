@@ -146,7 +146,18 @@ async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path, han
         let (ready, at) = channel();
         let (lines, _taken) = tokio::sync::mpsc::channel(16);
         let initialised = Box::new(move || ready.send(Instant::now()).unwrap());
-        sandbox.run(job, Hooks { lines, platform: Box::new(|_| Box::new(())), initialised, answered: oneshot::channel().0 }).await.unwrap();
+        sandbox
+            .run(
+                job,
+                Hooks {
+                    lines,
+                    platform: Box::new(|_| Box::new(())),
+                    initialised,
+                    answered: oneshot::channel().0,
+                },
+            )
+            .await
+            .unwrap();
         overruns.push(at.recv().unwrap().elapsed() - Duration::from_secs(3));
     }
     overruns

@@ -95,8 +95,12 @@ fn main() {
             for _ in 0..5 {
                 let job = job(Internet, data.path(), handler, &destination);
                 let (lines, _taken) = tokio::sync::mpsc::channel(16);
-                let hooks =
-                    Hooks { lines, platform: Box::new(|_| Box::new(())), initialised: Box::new(|| {}), answered: oneshot::channel().0 };
+                let hooks = Hooks {
+                    lines,
+                    platform: Box::new(|_| Box::new(())),
+                    initialised: Box::new(|| {}),
+                    answered: oneshot::channel().0,
+                };
                 let (report, _) = sandbox.run(job, hooks).await.unwrap();
                 let Outcome::Succeeded(answer) = report.outcome else { panic!("{:?}", report.outcome) };
                 results.push(String::from_utf8_lossy(&answer).parse::<f64>().unwrap() * scale);

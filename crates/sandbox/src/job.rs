@@ -109,7 +109,9 @@ impl Exit {
     /// What the REPORT line says in addition, as Lambda prints it; nothing after an answer.
     pub fn status(self) -> Option<&'static str> {
         match self {
-            Exit::Extension("Extension.LaunchError") => Some("Status: error\tError Type: Extension.LaunchError"),
+            Exit::Extension("Extension.LaunchError") => {
+                Some("Status: error\tError Type: Extension.LaunchError")
+            }
             Exit::Extension("Extension.InitError") => Some("Status: error\tError Type: Extension.InitError"),
             Exit::Extension("Extension.ExitError") => Some("Status: error\tError Type: Extension.ExitError"),
             Exit::Extension(_) => Some("Status: error\tError Type: Extension.Crash"),

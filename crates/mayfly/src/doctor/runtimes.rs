@@ -176,7 +176,12 @@ async fn try_out(
     };
     // Nobody reads the log: an error's document says enough.
     let platform = Box::new(|_| Box::new(()) as _);
-    let hooks = Hooks { lines: mpsc::channel(1).0, platform, initialised: Box::new(|| {}), answered: oneshot::channel().0 };
+    let hooks = Hooks {
+        lines: mpsc::channel(1).0,
+        platform,
+        initialised: Box::new(|| {}),
+        answered: oneshot::channel().0,
+    };
     let began = Instant::now();
     let report = match tokio::time::timeout(PATIENCE, sandbox.run(job, hooks)).await {
         Ok(Ok((report, _))) => report,

@@ -143,7 +143,8 @@ impl Lines {
         }
     }
 
-    fn flush_partial(&mut self) {
+    /// Takes an unfinished line for a whole one.
+    pub(super) fn flush_partial(&mut self) {
         if !self.partial.is_empty() {
             self.flush();
         }

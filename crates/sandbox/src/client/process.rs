@@ -225,7 +225,9 @@ impl Process {
     pub(super) fn invoke(&self, invocation: &Invocation<'_>, version: &str) {
         let Some(extended) = &self.extended else { return };
         let (id, trace) = (&invocation.request_id, tracing(&invocation.trace_id));
-        extended.hub().tell("platform.start", || json!({"requestId": id, "version": version, "tracing": trace}));
+        extended
+            .hub()
+            .tell("platform.start", || json!({"requestId": id, "version": version, "tracing": trace}));
         extended.roster().invoke(|| {
             let document = json!({
                 "eventType": "INVOKE",

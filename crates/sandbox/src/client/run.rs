@@ -170,11 +170,13 @@ impl<'a> Run<'a> {
         trace_id: &str,
         deadline: Instant,
     ) -> Result<(), Error> {
-        let Some(extended) = &process.extended else { return Ok(()) };
-        let (extended_by, _) = extended.roster().counts();
-        if !extended_by {
+        if !process.extended.as_ref().is_some_and(|extended| extended.roster().counts().0) {
             return Ok(());
         }
+        // What was printed before the answer is told before it.
+        process.drain();
+        process.lines.flush_partial();
+        let Some(extended) = &process.extended else { return Ok(()) };
         let (id, done) = (self.job.request_id.to_string(), Instant::now());
         let began = self.invoked.unwrap_or(done);
         let answered = matches!(end, End::Answered(_) | End::Raised(_) | End::TooLarge);
@@ -199,8 +201,6 @@ impl<'a> Run<'a> {
         if !answered {
             return Ok(());
         }
-        // What was printed before the answer is in the log before it.
-        process.drain();
         let told = judge(self.job, end.clone(), false, &mut process.lines);
         if let Some(answered) = self.answered.take() {
             let _ = answered.send(told.0.clone());
@@ -211,7 +211,9 @@ impl<'a> Run<'a> {
         self.overhead = Some((since, done.elapsed()));
         match failed {
             None => {}
-            Some(End::TimedOut) => process.lines.note(format!("{id} Extensions went on until the time was up")),
+            Some(End::TimedOut) => {
+                process.lines.note(format!("{id} Extensions went on until the time was up"))
+            }
             Some(End::Extension(kind, reason)) => {
                 process.lines.note(format!("RequestId: {id} Error: {reason}\n{kind}"));
             }
@@ -293,7 +295,8 @@ impl<'a> Run<'a> {
                 record["errorType"] = json!(end.kind());
             }
             if let Some((start, time)) = &self.overhead {
-                let span = json!({"name": "extensionOverhead", "start": start, "durationMs": milliseconds(*time)});
+                let span =
+                    json!({"name": "extensionOverhead", "start": start, "durationMs": milliseconds(*time)});
                 record["spans"] = json!([span]);
             }
             record

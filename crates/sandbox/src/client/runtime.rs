@@ -1,8 +1,8 @@
 //! A runtime as the server hears it: over its event channel or through the Runtime API, which look the same from
 //! here.
 
-use super::frames::{self, Breach, Frame, Invocation, Reader};
 use super::extensions::Extensions;
+use super::frames::{self, Breach, Frame, Invocation, Reader};
 use super::runtime_api::RuntimeApi;
 use bytes::{Buf, Bytes};
 use nix::errno::Errno;

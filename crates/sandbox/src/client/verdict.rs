@@ -56,9 +56,8 @@ impl End {
     pub(super) fn kind(&self) -> String {
         match self {
             End::Answered(_) => String::new(),
-            End::Raised(document) => {
-                FunctionError::read(document).map_or_else(|| "Runtime.ExitError".to_owned(), |error| error.error_type)
-            }
+            End::Raised(document) => FunctionError::read(document)
+                .map_or_else(|| "Runtime.ExitError".to_owned(), |error| error.error_type),
             End::TooLarge => "Function.ResponseSizeTooLarge".to_owned(),
             End::TimedOut => "Sandbox.Timedout".to_owned(),
             End::NotStarted(..) => "Runtime.InvalidEntrypoint".to_owned(),

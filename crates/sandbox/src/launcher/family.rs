@@ -58,8 +58,8 @@ pub(super) fn live(
     let mut children = SigSet::empty();
     children.add(Signal::SIGCHLD);
     children.thread_block().step("hear of ends")?;
-    let ends =
-        SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).step("hear of ends")?;
+    let ends = SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .step("hear of ends")?;
     if let Some(filters) = filters {
         filters.apply().step("filter system calls")?;
     }

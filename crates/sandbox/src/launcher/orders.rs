@@ -39,9 +39,8 @@ impl Keeper {
     fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> Result<(), Failure> {
         const STEP: &str = "give the job to a sandbox";
         // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
-        let open = |log: Option<&OwnedFd>| {
-            log.map(|log| fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH))
-        };
+        let open =
+            |log: Option<&OwnedFd>| log.map(|log| fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH));
         let _ = open(descriptors.get(1));
         let start: Start = match control::decode(message).ok_or(io::ErrorKind::InvalidData).step(STEP)? {
             Order::Start(start) => start,

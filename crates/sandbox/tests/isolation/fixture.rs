@@ -187,9 +187,19 @@ impl Node {
         let running = async {
             if copy {
                 let copy = self.copy(&job.function, platform).await;
-                return copy.run(job, to).await;
+                return copy.run(job, to, tokio::sync::oneshot::channel().0).await;
             }
-            self.sandbox.run(job, Hooks { lines: to, platform, initialised: Box::new(|| {}), answered: oneshot::channel().0 }).await
+            self.sandbox
+                .run(
+                    job,
+                    Hooks {
+                        lines: to,
+                        platform,
+                        initialised: Box::new(|| {}),
+                        answered: oneshot::channel().0,
+                    },
+                )
+                .await
         };
         let (report, lines) = tokio::join!(tokio::time::timeout(DEADLINE, running), taking);
         let (report, _) = report.expect("a run ends in time").expect("the platform is at no fault");

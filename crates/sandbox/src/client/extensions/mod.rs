@@ -12,8 +12,8 @@ mod roster;
 mod shutdown;
 
 use super::lines::Lines;
-use super::verdict::End;
 use super::telemetry::{Api, Category, Hub, Subscription, Tells};
+use super::verdict::End;
 use crate::Function;
 use crate::control::Tell;
 pub(super) use member::Subscriptions;
@@ -23,8 +23,8 @@ pub(super) use roster::{Goal, Refused, Roster};
 use serde_json::json;
 pub(super) use shutdown::{Reason, shut_down};
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +72,8 @@ impl Extensions {
     pub(super) fn subscribe(&self, name: &str, api: Api, subscription: Subscription) {
         let types: Vec<_> = subscription.categories.iter().map(|category| category.name()).collect();
         let types = types.join(", ");
-        let state = if self.hub.subscribe(name, api, subscription) { "Subscribed" } else { "Already subscribed" };
+        let state =
+            if self.hub.subscribe(name, api, subscription) { "Subscribed" } else { "Already subscribed" };
         let api = match api {
             Api::Telemetry => "TELEMETRY",
             Api::Logs => "LOGS",
@@ -170,8 +171,9 @@ impl Extended {
             };
             lines.push(match self.format {
                 LogFormat::Text => {
-                    let failed = failed.as_ref().map(|kind| format!("\tError Type: {kind}")).unwrap_or_default();
-                    format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{}]{failed}", events.join(", "))
+                    let failed =
+                        failed.as_ref().map(|kind| format!("\tError Type: {kind}")).unwrap_or_default();
+                    format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{}]{failed}", events.join(","))
                 }
                 LogFormat::Json => self.hub().log("platform.extension", record()),
             });

@@ -70,8 +70,9 @@ impl Roster {
             members: members.map(|(number, name)| Member::external(number, name)).collect(),
             open: true,
             given: 0,
-            failure: (external.len() > EXTENSIONS)
-                .then(|| End::Extension("Extension.LaunchError", format!("Extension limit ({EXTENSIONS}) reached"))),
+            failure: (external.len() > EXTENSIONS).then(|| {
+                End::Extension("Extension.LaunchError", format!("Extension limit ({EXTENSIONS}) reached"))
+            }),
             reported: false,
             closing: false,
             waker: None,
@@ -84,7 +85,10 @@ impl Roster {
         let mut state = self.state();
         if let Some(member) = state.members.iter_mut().find(|member| member.name == name) {
             if member.process.is_none() {
-                return Err(("Extension.InvalidExtensionState", "Extension with this name already registered".into()));
+                return Err((
+                    "Extension.InvalidExtensionState",
+                    "Extension with this name already registered".into(),
+                ));
             }
             member.advance(&[Stage::Started], Stage::Registered)?;
             member.events = events;
@@ -160,7 +164,10 @@ impl Roster {
         let member = state.member(id)?;
         let (before, after) = match initialising {
             true => (&[Stage::Registered][..], Stage::InitError),
-            false => (&[Stage::Registered, Stage::Ready, Stage::Running, Stage::InitError, Stage::ExitError][..], Stage::ExitError),
+            false => (
+                &[Stage::Registered, Stage::Ready, Stage::Running, Stage::InitError, Stage::ExitError][..],
+                Stage::ExitError,
+            ),
         };
         member.advance(before, after)?;
         let internal = member.process.is_none();
@@ -176,7 +183,9 @@ impl Roster {
     /// The process of the extension with this number has ended.
     pub(crate) fn ended(&self, number: usize, ending: Ending) {
         let mut state = self.state();
-        let Some(member) = state.members.iter_mut().find(|member| member.process == Some(number)) else { return };
+        let Some(member) = state.members.iter_mut().find(|member| member.process == Some(number)) else {
+            return;
+        };
         if member.stage == Stage::Exited {
             return;
         }
@@ -189,7 +198,9 @@ impl Roster {
     /// The program of the extension with this number could not be started.
     pub(crate) fn not_started(&self, number: usize, reason: &str) {
         let mut state = self.state();
-        let Some(member) = state.members.iter_mut().find(|member| member.process == Some(number)) else { return };
+        let Some(member) = state.members.iter_mut().find(|member| member.process == Some(number)) else {
+            return;
+        };
         member.stage = Stage::Exited;
         let reason = format!("fork/exec /opt/extensions/{}: {reason}", member.name);
         state.fails(End::Extension("Extension.LaunchError", reason));
@@ -206,7 +217,9 @@ impl Roster {
         let mut state = self.state();
         state.given += 1;
         let mut anybody = false;
-        for member in state.members.iter_mut().filter(|member| member.events.invoke && member.stage == Stage::Ready) {
+        for member in
+            state.members.iter_mut().filter(|member| member.events.invoke && member.stage == Stage::Ready)
+        {
             (member.stage, member.fetched, anybody) = (Stage::Running, false, true);
         }
         if anybody {
@@ -236,7 +249,9 @@ impl Roster {
             Goal::Registered => member.stage != Stage::Started,
             Goal::Idle => member.stage == Stage::Ready,
             // One that does not want to hear of the end has no time for it.
-            Goal::Gone => member.process.is_none() || member.stage == Stage::Exited || !member.events.shutdown,
+            Goal::Gone => {
+                member.process.is_none() || member.stage == Stage::Exited || !member.events.shutdown
+            }
         };
         if state.members.iter().all(reached) {
             return Poll::Ready(Ok(()));
@@ -287,7 +302,10 @@ impl Roster {
 impl State {
     fn member(&mut self, id: Uuid) -> Result<&mut Member, Refused> {
         let unknown = || ("Extension.UnknownExtensionIdentifier", format!("Unknown extension {id}"));
-        self.members.iter_mut().find(|member| member.id == id && member.stage != Stage::Started).ok_or_else(unknown)
+        self.members
+            .iter_mut()
+            .find(|member| member.id == id && member.stage != Stage::Started)
+            .ok_or_else(unknown)
     }
 
     fn fails(&mut self, end: End) {
@@ -322,10 +340,12 @@ mod tests {
         let id = roster.register("e", BOTH).unwrap();
         assert_eq!(roster.register("e", BOTH).unwrap_err().0, "Extension.InvalidExtensionState");
         assert!(reached(&roster, Goal::Registered).await && !reached(&roster, Goal::Idle).await);
-        let asking = || tokio::spawn({
-            let roster = Arc::clone(&roster);
-            async move { roster.ask(id).await }
-        });
+        let asking = || {
+            tokio::spawn({
+                let roster = Arc::clone(&roster);
+                async move { roster.ask(id).await }
+            })
+        };
         let asked = asking();
         roster.reach(Goal::Idle).await.unwrap();
         roster.invoke(|| "1".into());

@@ -103,7 +103,8 @@ fn register(extensions: &Extensions, headers: &HeaderMap, body: &[u8]) -> Result
         }
     }
     let id = extensions.roster.register(name, events).map_err(refusal)?;
-    let mut features = headers.get_all("lambda-extension-accept-feature").iter().filter_map(|f| f.to_str().ok());
+    let mut features =
+        headers.get_all("lambda-extension-accept-feature").iter().filter_map(|f| f.to_str().ok());
     let account = features.any(|features| features.split(',').any(|feature| feature.trim() == "accountId"));
     let mut document = json!({
         "functionName": extensions.function,

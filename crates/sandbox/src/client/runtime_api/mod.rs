@@ -15,8 +15,8 @@ use super::extensions::Extensions;
 use super::frames::{Breach, Frame, Invocation};
 use bytes::Bytes;
 use desk::{Desk, Platform, Said};
-use serve::Office;
 use model::limits::STREAM_PIECES;
+use serve::Office;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -31,7 +31,10 @@ use tokio::time::timeout;
 const UNHEARD: usize = 4 + STREAM_PIECES;
 
 /// Serves extensions on this socket, where the runtime has a channel instead of the API; ends with what it returns.
-pub(super) fn serve_extensions(listener: TcpListener, extensions: Arc<Extensions>) -> io::Result<JoinSet<()>> {
+pub(super) fn serve_extensions(
+    listener: TcpListener,
+    extensions: Arc<Extensions>,
+) -> io::Result<JoinSet<()>> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let office = Office { desk: None, extensions: Some(extensions) };
     let mut server = JoinSet::new();

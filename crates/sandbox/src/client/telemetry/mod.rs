@@ -184,7 +184,8 @@ impl Hub {
     pub(super) async fn flush(&self, until: Instant) {
         let waiting: Vec<_> = {
             let state = self.state();
-            let parts = |s: &Subscriber| (Arc::clone(&s.buffer), Arc::clone(&s.changed), Arc::clone(&s.delivered));
+            let parts =
+                |s: &Subscriber| (Arc::clone(&s.buffer), Arc::clone(&s.changed), Arc::clone(&s.delivered));
             state.subscribers.iter().map(parts).collect()
         };
         for (buffer, changed, delivered) in waiting {

@@ -58,7 +58,8 @@ impl Record {
             };
         }
         let only = |names: &[&str]| {
-            let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), self.record.get(*name)?.clone())));
+            let kept =
+                names.iter().filter_map(|name| Some(((*name).to_owned(), self.record.get(*name)?.clone())));
             Value::Object(kept.collect())
         };
         match self.kind {
@@ -70,7 +71,10 @@ impl Record {
                 let end = render("platform.end", &only(&["requestId"]));
                 vec![end, render(self.kind, &only(&["requestId", "metrics"]))]
             }
-            "platform.extension" | "platform.logsSubscription" | "platform.logsDropped" | "function"
+            "platform.extension"
+            | "platform.logsSubscription"
+            | "platform.logsDropped"
+            | "function"
             | "extension" => vec![render(self.kind, &self.record)],
             _ => Vec::new(),
         }
@@ -106,20 +110,29 @@ mod tests {
     use super::*;
 
     fn kinds(record: &Record, schema: Schema) -> Vec<String> {
-        let kind = |text: &String| serde_json::from_str::<Value>(text).unwrap()["type"].as_str().unwrap().to_owned();
+        let kind =
+            |text: &String| serde_json::from_str::<Value>(text).unwrap()["type"].as_str().unwrap().to_owned();
         record.render(schema).iter().map(kind).collect()
     }
 
     #[test]
     fn each_schema_has_its_records() {
-        let of = |kind| Record::of_platform(kind, Timestamp(0), json!({"requestId": "r", "status": "success", "metrics": {}}));
+        let of = |kind| {
+            Record::of_platform(
+                kind,
+                Timestamp(0),
+                json!({"requestId": "r", "status": "success", "metrics": {}}),
+            )
+        };
         assert!(kinds(&of("platform.initStart"), Schema::LogsDone).is_empty());
         assert!(kinds(&of("platform.runtimeDone"), Schema::Logs).is_empty());
         assert_eq!(kinds(&of("platform.report"), Schema::Logs), ["platform.end", "platform.report"]);
         assert_eq!(kinds(&of("platform.report"), Schema::First), ["platform.report"]);
         assert_eq!(
             of("platform.runtimeDone").render(Schema::LogsDone),
-            [r#"{"record":{"requestId":"r","status":"success"},"time":"1970-01-01T00:00:00.000Z","type":"platform.runtimeDone"}"#]
+            [
+                r#"{"record":{"requestId":"r","status":"success"},"time":"1970-01-01T00:00:00.000Z","type":"platform.runtimeDone"}"#
+            ]
         );
     }
 

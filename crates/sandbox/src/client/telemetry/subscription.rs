@@ -139,7 +139,8 @@ impl Subscription {
         }
         let mut categories = document.types;
         categories.dedup();
-        let bounds = document.buffering.unwrap_or(Bounds { max_items: None, max_bytes: None, timeout_ms: None });
+        let bounds =
+            document.buffering.unwrap_or(Bounds { max_items: None, max_bytes: None, timeout_ms: None });
         let items = within("maxItems", bounds.max_items, 10_000, 1_000..=10_000)?;
         let bytes = within("maxBytes", bounds.max_bytes, 262_144, 262_144..=1_048_576)?;
         let timeout = within("timeoutMs", bounds.timeout_ms, 1_000, 25..=30_000)?;
@@ -172,7 +173,8 @@ fn destination(target: Target) -> Result<Destination, String> {
                 Some("PUT") => true,
                 Some(_) => return Err("destination.method must be POST or PUT".to_owned()),
             };
-            let wrong = || format!("destination.URI must be http://sandbox.localdomain:PORT/PATH, not {uri:?}");
+            let wrong =
+                || format!("destination.URI must be http://sandbox.localdomain:PORT/PATH, not {uri:?}");
             let parsed: Uri = uri.parse().map_err(|_| wrong())?;
             let host = parsed.host().filter(|host| HOSTS.contains(host));
             let path = parsed.path_and_query().map_or("/", |path| path.as_str());
@@ -215,10 +217,16 @@ mod tests {
     fn defaults_and_bounds_are_those_of_aws() {
         let read = |change: fn(&mut Value)| read(Api::Telemetry, change);
         let subscription = read(|_| {}).unwrap();
-        assert_eq!(subscription.destination, Destination::Http { port: 8080, path: "/a?b".into(), put: false });
+        assert_eq!(
+            subscription.destination,
+            Destination::Http { port: 8080, path: "/a?b".into(), put: false }
+        );
         let timeout = Duration::from_secs(1);
         assert_eq!(subscription.buffering, Buffering { items: 10_000, bytes: 262_144, timeout });
-        assert!(read(|d| d["buffering"] = json!({"maxItems": 1000, "maxBytes": 1048576, "timeoutMs": 25})).is_ok());
+        assert!(
+            read(|d| d["buffering"] = json!({"maxItems": 1000, "maxBytes": 1048576, "timeoutMs": 25}))
+                .is_ok()
+        );
         let wrong: [fn(&mut Value); 14] = [
             |d| d["buffering"] = json!({"maxItems": 999}),
             |d| d["buffering"] = json!({"maxItems": 10001}),
