@@ -1,12 +1,15 @@
 """The small examples, each deployed with boto3 or the aws CLI and called. The tools that an example needs and that are
 not on the machine are a reason to skip its test."""
 
+import base64
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -167,6 +170,24 @@ def test_hello_rust(server):
     invoke = custom(server, "hello-rust", directory / "target/release/bootstrap")
     greets(invoke)
     assert "missing field `name`" in invoke({})[0]["errorMessage"]
+
+    # With the extension of the same example, which AWS's own crate speaks for.
+    client = server.client("lambda")
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as layer:
+        file = zipfile.ZipInfo("extensions/hello-extension")
+        file.external_attr = 0o755 << 16
+        layer.writestr(file, (directory / "target/release/hello-extension").read_bytes())
+    arn = client.publish_layer_version(LayerName="hello-extension", Content={"ZipFile": package.getvalue()})
+    client.update_function_configuration(FunctionName="hello-rust", Layers=[arn["LayerVersionArn"]])
+    answer = client.invoke(FunctionName="hello-rust", Payload=b'{"name": "you"}', LogType="Tail")
+    log = base64.b64decode(answer["LogResult"]).decode()
+    request = answer["ResponseMetadata"]["RequestId"]
+    for line in (
+        "EXTENSION\tName: hello-extension\tState: Ready\tEvents: [INVOKE,SHUTDOWN]", f"extension: event {request}",
+        "extension: the function says greeting you", "extension: reported Success", "extension: the end, spindown",
+    ):
+        assert line in log, log
 
 
 @pytest.mark.timeout(600)

@@ -129,6 +129,7 @@ async fn event(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Tim
             Box::new(())
         }),
         initialised: Box::new(move || ready.0.send(began.elapsed()).unwrap()),
+        answered: tokio::sync::oneshot::channel().0,
     };
     sandbox.run(job(interpreter, code), hooks).await.unwrap();
     let reported = began.elapsed();
@@ -153,7 +154,7 @@ async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path, han
                     lines,
                     platform: Box::new(|_| Box::new(())),
                     initialised,
-                    answered: oneshot::channel().0,
+                    answered: tokio::sync::oneshot::channel().0,
                 },
             )
             .await

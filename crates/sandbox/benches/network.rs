@@ -99,7 +99,7 @@ fn main() {
                     lines,
                     platform: Box::new(|_| Box::new(())),
                     initialised: Box::new(|| {}),
-                    answered: oneshot::channel().0,
+                    answered: tokio::sync::oneshot::channel().0,
                 };
                 let (report, _) = sandbox.run(job, hooks).await.unwrap();
                 let Outcome::Succeeded(answer) = report.outcome else { panic!("{:?}", report.outcome) };
@@ -168,6 +168,7 @@ async fn event(sandbox: &Sandbox, policy: NetworkPolicy, code: &Path) -> (Durati
         lines,
         platform: Box::new(|_| Box::new(())),
         initialised: Box::new(move || ready.send(began.elapsed()).unwrap()),
+        answered: tokio::sync::oneshot::channel().0,
     };
     sandbox.run(job(policy, code, "handler", "{}"), hooks).await.unwrap();
     let reported = began.elapsed();

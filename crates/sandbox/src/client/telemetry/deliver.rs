@@ -87,10 +87,10 @@ impl Delivery {
             let due = self.buffer().due(Instant::now());
             match due {
                 Some(due) if due > Instant::now() => {
-                    let _ = tokio::select! {
-                        () = sleep_until(due) => (),
-                        () = self.changed.notified() => (),
-                    };
+                    tokio::select! {
+                        () = sleep_until(due) => {}
+                        () = self.changed.notified() => {}
+                    }
                     continue;
                 }
                 Some(_) => {}
