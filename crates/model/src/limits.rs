@@ -45,6 +45,10 @@ pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(300);
 /// How many requests whose bodies may be larger than an event are served at one time.
 pub const LARGE_BODIES: usize = 8;
 
+/// How long a URL to a function's code holds.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html>
+pub const CODE_URL: Duration = Duration::from_secs(10 * 60);
+
 /// The largest package after unpacking, in bytes (250 MB).
 pub const PACKAGE_UNPACKED: u64 = 250 * MB as u64;
 

@@ -76,6 +76,8 @@ pub(super) struct Member {
     pub(super) stage: Stage,
     /// Its event has been sent to it.
     pub(super) fetched: bool,
+    /// It has heard of the end.
+    pub(super) told: bool,
     /// The error that it has reported.
     pub(super) error: Option<String>,
 }
@@ -96,6 +98,7 @@ impl Member {
             events,
             stage: Stage::Registered,
             fetched: false,
+            told: false,
             error: None,
         }
     }

@@ -34,7 +34,7 @@ pub(crate) enum Goal {
     Registered,
     /// Every extension waits for its next event.
     Idle,
-    /// Every extension that was started has ended.
+    /// Every extension that was started has ended, or has nothing more to do.
     Gone,
 }
 
@@ -153,7 +153,10 @@ impl Roster {
                 member.fetched = true;
                 Some(document)
             }
-            Word::Shutdown(document) if member.events.shutdown => Some(document),
+            Word::Shutdown(document) if member.events.shutdown && !member.told => {
+                (member.stage, member.fetched, member.told) = (Stage::Running, true, true);
+                Some(document)
+            }
             _ => None,
         }
     }
@@ -248,9 +251,11 @@ impl Roster {
         let reached = |member: &Member| match goal {
             Goal::Registered => member.stage != Stage::Started,
             Goal::Idle => member.stage == Stage::Ready,
-            // One that does not want to hear of the end has no time for it.
+            // One that does not want to hear of the end has no time for it; one that has heard of it and asks again has
+            // nothing more to do.
             Goal::Gone => {
-                member.process.is_none() || member.stage == Stage::Exited || !member.events.shutdown
+                let done = member.told && member.stage == Stage::Ready;
+                member.process.is_none() || member.stage == Stage::Exited || !member.events.shutdown || done
             }
         };
         if state.members.iter().all(reached) {
@@ -356,6 +361,10 @@ mod tests {
         roster.shut_down("end".into());
         assert_eq!(asked.await.unwrap().unwrap(), "end");
         assert!(!reached(&roster, Goal::Gone).await);
+        // It may end, or ask once more, which is never answered.
+        let asked = asking();
+        roster.reach(Goal::Gone).await.unwrap();
+        asked.abort();
         roster.ended(0, Ending::Status(0));
         assert!(reached(&roster, Goal::Gone).await && roster.failure().is_none());
     }
