@@ -383,6 +383,7 @@ def test_code_of_a_version_of_an_object(server):
     assert said() == "one"
     functions.update_function_code(FunctionName="versioned", **code)
     assert said() == "two"
+    s3.put_object(Bucket="versioned-code", Key="another")
     s3.delete_object(Bucket="versioned-code", Key="code.zip")
     functions.update_function_code(FunctionName="versioned", **code, S3ObjectVersion=versions[0])
     assert said() == "one"
