@@ -10,7 +10,7 @@ use super::streamed::Streamed;
 use super::telemetry::{metrics_of, milliseconds, tracing};
 use super::verdict::{End, judge};
 use crate::control::{Tell, Usage};
-use crate::environment::{self, Purpose};
+use crate::environment::Purpose;
 use crate::{Error, Exit, Hooks, Job, Report};
 use model::limits::INIT;
 use model::{Metering, Outcome, Part, StartKind};
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
             deadline_ms: process.lines.now().after(deadline.saturating_duration_since(now)).0,
             client_context: job.client_context.as_deref(),
             function_arn: job.invoked.as_str(),
-            trace_id: environment::trace_id(job.request_id, job.function.spec.tracing),
+            trace_id: job.request_id.trace_header(job.function.spec.tracing, &job.lineage),
         };
         process.invoke(&invocation, &job.function.spec.version);
         process.runtime.hand_over(&invocation, &job.payload)?;

@@ -6,7 +6,7 @@ use super::event_document::Change;
 use super::notification::NOTIFICATIONS;
 use super::request::Context;
 use crate::object::Object;
-use model::RequestId;
+use model::{Lineage, RequestId};
 use serde::{Deserialize, Serialize};
 use store::Tx;
 use store::kv::{Stored, Table};
@@ -25,11 +25,18 @@ pub(super) struct Origin {
     pub(super) id: RequestId,
     pub(super) access_key: String,
     pub(super) region: String,
+    /// The functions whose events led to it.
+    pub(super) lineage: Lineage,
 }
 
 impl Origin {
     pub(super) fn of(context: &Context, region: &str) -> Self {
-        Origin { id: context.id, access_key: context.access_key.clone(), region: region.to_owned() }
+        Origin {
+            id: context.id,
+            access_key: context.access_key.clone(),
+            region: region.to_owned(),
+            lineage: context.lineage.clone(),
+        }
     }
 }
 
@@ -94,7 +101,7 @@ pub(super) fn notify(
         };
         let change = Change { origin, bucket, key, kind, object, at: tx.now(), sequence, version };
         let payload = change.document(&rule.id).map_err(|_| Error::Broken("an event cannot be written"))?;
-        destination::send(tx, &rule.destination, payload)?;
+        destination::send(tx, &rule.destination, payload, &origin.lineage)?;
     }
     Ok(())
 }

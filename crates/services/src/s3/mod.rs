@@ -191,7 +191,12 @@ impl S3 {
             (request::is_form(&request.head.method, &request.head.headers), &bucket)
         {
             let Request { head: parts, body, id, .. } = request;
-            let origin = event::Origin { id, access_key: String::new(), region: self.state.region.clone() };
+            let origin = event::Origin {
+                id,
+                access_key: String::new(),
+                region: self.state.region.clone(),
+                lineage: Default::default(),
+            };
             return match post_object::run(&self.state, origin, &parts, bucket, body).await {
                 Ok(answer) => response::with_ids(head, answer),
                 Err(error) => response::refuse(head, error.answer("PostObject", id)),

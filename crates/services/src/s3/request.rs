@@ -8,7 +8,7 @@ use super::operations::UNKNOWN;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use model::RequestId;
+use model::{Lineage, RequestId};
 use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{HttpRequest, S3Error, S3ErrorCode, S3Result};
 use wire::credential::query_pairs;
@@ -25,6 +25,8 @@ pub(super) struct Context {
     pub(super) anonymous: bool,
     /// The checksum that it claims its body has, or that comes behind it.
     pub(super) claimed: Option<Algorithm>,
+    /// The functions whose events led to it.
+    pub(super) lineage: Lineage,
     /// What becomes known of its body.
     pub(super) report: Report,
 }
@@ -68,9 +70,11 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
         // No other method's body means anything.
         _ => s3s::Body::empty(),
     };
+    let header = head.headers.get("x-amzn-trace-id").and_then(|header| header.to_str().ok());
+    let lineage = header.map(Lineage::of_header).unwrap_or_default();
     let anonymous = credential.is_none() && caller == Caller::Outside;
     let access_key = credential.map(|credential| credential.access_key).unwrap_or_default();
-    head.extensions.insert(Context { id, access_key, anonymous, claimed, report: report.clone() });
+    head.extensions.insert(Context { id, access_key, anonymous, claimed, lineage, report: report.clone() });
     Ok((HttpRequest::from_parts(head, body), report))
 }
 
