@@ -1,12 +1,15 @@
 """The small examples, each deployed with boto3 or the aws CLI and called. The tools that an example needs and that are
 not on the machine are a reason to skip its test."""
 
+import base64
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -168,6 +171,24 @@ def test_hello_rust(server):
     greets(invoke)
     assert "missing field `name`" in invoke({})[0]["errorMessage"]
 
+    # With the extension of the same example, which AWS's own crate speaks for.
+    client = server.client("lambda")
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as layer:
+        file = zipfile.ZipInfo("extensions/hello-extension")
+        file.external_attr = 0o755 << 16
+        layer.writestr(file, (directory / "target/release/hello-extension").read_bytes())
+    arn = client.publish_layer_version(LayerName="hello-extension", Content={"ZipFile": package.getvalue()})
+    client.update_function_configuration(FunctionName="hello-rust", Layers=[arn["LayerVersionArn"]])
+    answer = client.invoke(FunctionName="hello-rust", Payload=b'{"name": "you"}', LogType="Tail")
+    log = base64.b64decode(answer["LogResult"]).decode()
+    request = answer["ResponseMetadata"]["RequestId"]
+    for line in (
+        "EXTENSION\tName: hello-extension\tState: Ready\tEvents: [INVOKE,SHUTDOWN]", f"extension: event {request}",
+        "extension: the function says greeting you", "extension: reported Success", "extension: the end, spindown",
+    ):
+        assert line in log, log
+
 
 @pytest.mark.timeout(600)
 def test_hello_go(server, tmp_path):
@@ -211,3 +232,13 @@ def test_orders_queue(server, tmp_path):
     directory = follow("orders-queue", server, tmp_path, **{"python3.11": name})
     # The list that could not be read was replayed from the dead-letter queue.
     assert json.loads((directory / "replayed.json").read_text("utf-8")) == {"item": "spoons", "pieces": 12}
+
+
+def test_log_shipper(server, tmp_path):
+    name = runtime(server, "python3")
+    directory = follow("log-shipper", server, tmp_path, **{"python3.11": name})
+    records = [json.loads(line) for line in (directory / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [record["record"] for record in records if record["type"] == "function"] == ["an order of 12 spoons"]
+    assert {"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"} <= {
+        record["type"] for record in records
+    }

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import make_function
+from conftest import make_function, zip_of
 from mayfly_process import ROOT
 
 JAR = ROOT / "runtimes/java/target/bootstrap.jar"  # it holds the interfaces that handlers implement
@@ -329,6 +329,38 @@ def test_jars_in_lib(call, classes, tmp_path):
     files = {"lib/handlers.jar": jar.read_bytes(), "names/é": "read", **own, **nothing}
     seen = call(f"{CLASS}::surroundings", {}, files=files).json
     assert seen["resource"] == "of the jar" and seen["loader"] and seen["core"]
+
+
+def test_a_library_in_a_layer(call, server, tmp_path):
+    def compile(path, target, name, source):
+        (tmp_path / f"{name}.java").write_text(source)
+        subprocess.run(
+            ["javac", "--release", "11", "-cp", path, "-d", str(target), str(tmp_path / f"{name}.java")], check=True, timeout=60)
+
+    library = tmp_path / "library"
+    compile(str(JAR), library, "Greeter", """
+        package shared;
+        public final class Greeter {
+            public static String greet(String name) { return "Hello, " + name + ", from a layer!"; }
+        }
+    """)
+    subprocess.run(["jar", "cf", tmp_path / "greeter.jar", "-C", library, "."], check=True, timeout=60)
+    own = tmp_path / "own"
+    compile(f"{JAR}:{library}", own, "Handler", """
+        import com.amazonaws.services.lambda.runtime.Context;
+        import com.amazonaws.services.lambda.runtime.RequestHandler;
+        import java.util.Map;
+        public class Handler implements RequestHandler<Map<String, String>, String> {
+            public String handleRequest(Map<String, String> event, Context context) {
+                return shared.Greeter.greet(event.get("name"));
+            }
+        }
+    """)
+    layer = zip_of({"java/lib/greeter.jar": (tmp_path / "greeter.jar").read_bytes()})
+    arn = server.client("lambda").publish_layer_version(LayerName="java-library", Content={"ZipFile": layer})
+    files = {"Handler.class": (own / "Handler.class").read_bytes()}
+    answer = call("Handler", {"name": "Ada"}, files=files, Layers=[arn["LayerVersionArn"]])
+    assert answer.json == "Hello, Ada, from a layer!"
 
 
 def test_options_of_the_functions_own(call):

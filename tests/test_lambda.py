@@ -362,3 +362,45 @@ def test_the_aws_cli(server, name):
     with pytest.raises(AwsCliError) as caught:
         server.aws("lambda", "get-function", "--function-name", name)
     assert "ResourceNotFoundException" in caught.value.stderr
+
+
+def test_code_of_a_version_of_an_object(server):
+    s3, functions = server.client("s3"), server.client("lambda")
+    s3.create_bucket(Bucket="versioned-code")
+    s3.put_bucket_versioning(Bucket="versioned-code", VersioningConfiguration={"Status": "Enabled"})
+    versions = []
+    for said in ("one", "two"):
+        body = zip_of({"app.py": f"def handler(event, context):\n    return {said!r}\n"})
+        versions.append(s3.put_object(Bucket="versioned-code", Key="code.zip", Body=body)["VersionId"])
+    code = {"S3Bucket": "versioned-code", "S3Key": "code.zip"}
+    functions.create_function(
+        FunctionName="versioned", Runtime=RUNTIME, Handler="app.handler", Role=ROLE,
+        Code={**code, "S3ObjectVersion": versions[0]})
+
+    def said():
+        return json.loads(functions.invoke(FunctionName="versioned")["Payload"].read())
+
+    assert said() == "one"
+    functions.update_function_code(FunctionName="versioned", **code)
+    assert said() == "two"
+    s3.put_object(Bucket="versioned-code", Key="another")
+    s3.delete_object(Bucket="versioned-code", Key="code.zip")
+    functions.update_function_code(FunctionName="versioned", **code, S3ObjectVersion=versions[0])
+    assert said() == "one"
+    assert "NoSuchKey" in refused("InvalidParameterValueException", functions.update_function_code, FunctionName="versioned", **code)
+    assert "NoSuchVersion" in refused(
+        "InvalidParameterValueException", functions.update_function_code, FunctionName="versioned", **code, S3ObjectVersion="null")
+    layer = functions.publish_layer_version(LayerName="versioned", Content={**code, "S3ObjectVersion": versions[1]})
+    assert layer["Version"] == 1
+
+
+def test_a_location_of_code_is_signed(server):
+    functions = server.client("lambda")
+    make_function(functions, "located", "def handler(event, context):\n    return 1\n")
+    location = functions.get_function(FunctionName="located")["Code"]["Location"]
+    with urllib.request.urlopen(location) as answer:
+        assert zipfile.ZipFile(io.BytesIO(answer.read())).namelist() == ["app.py"]
+    for wrong in (location.split("?")[0], location[:-1] + ("0" if location[-1] != "0" else "1")):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(wrong)
+        assert caught.value.code == 403 and b"<Code>AccessDenied</Code>" in caught.value.read()

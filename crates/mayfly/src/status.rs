@@ -10,7 +10,7 @@
 //! - `GET /_mayfly/load`: what runs and waits now.
 //! - `GET /_mayfly/usage`: processor time and memory of the server itself.
 //! - `GET /_mayfly/failed-events`: asynchronous events that were given up.
-//! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is.
+//! - `GET /_mayfly/code/FUNCTION/CODE`: a function's zip, where `GetFunction` says that it is, for ten minutes.
 
 use crate::runs::Row;
 use async_trait::async_trait;
@@ -66,7 +66,11 @@ impl Service for Status {
     async fn call(&self, request: Request) -> Response {
         let id = request.id;
         if let Some(code) = request.head.uri.path().strip_prefix(CODE_PATH) {
-            return self.code(code, id);
+            let query = request.head.uri.query().unwrap_or_default();
+            return match self.lambda.may_have_code(code, query) {
+                Ok(()) => self.code(code, id),
+                Err(fault) => services::s3::fault_response(id, &fault),
+            };
         }
         let answer = match self.answer(&request.head, id).await {
             Ok(value) => Reply::json(200, &value),

@@ -45,6 +45,10 @@ pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(300);
 /// How many requests whose bodies may be larger than an event are served at one time.
 pub const LARGE_BODIES: usize = 8;
 
+/// How long a URL to a function's code holds.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html>
+pub const CODE_URL: Duration = Duration::from_secs(10 * 60);
+
 /// The largest package after unpacking, in bytes (250 MB).
 pub const PACKAGE_UNPACKED: u64 = 250 * MB as u64;
 
@@ -82,6 +86,26 @@ pub const RESTORE: Duration = Duration::from_secs(10);
 
 /// How long an initialised process may take to become a template.
 pub const CAPTURE: Duration = Duration::from_secs(30);
+
+/// The most extensions of one function.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-extensions.html>
+pub const EXTENSIONS: usize = 10;
+
+/// How long a process with external extensions may take to shut down, and one with internal extensions only.
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
+pub const SHUTDOWN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(500));
+
+/// The part of the time to shut down that is the runtime's, in per cent.
+pub const SHUTDOWN_RUNTIME: u32 = 30;
+
+/// Telemetry that waits for a subscriber, in bytes, on top of what it has asked to gather; more is dropped, and it is told.
+pub const TELEMETRY_WAITING: usize = 4 * MB;
+
+/// What is kept for subscribers to come of the telemetry of an initialisation, in records and in bytes.
+pub const TELEMETRY_EARLY: (usize, usize) = (1_000, 256 * 1024);
+
+/// How long a subscriber may take to accept a batch of telemetry, and how often it is tried.
+pub const TELEMETRY_DELIVERY: (Duration, u32) = (Duration::from_secs(2), 4);
 
 /// What is kept of what a process prints before its event, in bytes; the rest is dropped, and the log says so.
 pub const LOG_AHEAD: usize = 256 * 1024;

@@ -129,6 +129,7 @@ async fn event(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path) -> Tim
             Box::new(())
         }),
         initialised: Box::new(move || ready.0.send(began.elapsed()).unwrap()),
+        answered: tokio::sync::oneshot::channel().0,
     };
     sandbox.run(job(interpreter, code), hooks).await.unwrap();
     let reported = began.elapsed();
@@ -146,7 +147,18 @@ async fn overruns(sandbox: &Sandbox, interpreter: &Interpreter, code: &Path, han
         let (ready, at) = channel();
         let (lines, _taken) = tokio::sync::mpsc::channel(16);
         let initialised = Box::new(move || ready.send(Instant::now()).unwrap());
-        sandbox.run(job, Hooks { lines, platform: Box::new(|_| Box::new(())), initialised }).await.unwrap();
+        sandbox
+            .run(
+                job,
+                Hooks {
+                    lines,
+                    platform: Box::new(|_| Box::new(())),
+                    initialised,
+                    answered: tokio::sync::oneshot::channel().0,
+                },
+            )
+            .await
+            .unwrap();
         overruns.push(at.recv().unwrap().elapsed() - Duration::from_secs(3));
     }
     overruns

@@ -95,8 +95,12 @@ fn main() {
             for _ in 0..5 {
                 let job = job(Internet, data.path(), handler, &destination);
                 let (lines, _taken) = tokio::sync::mpsc::channel(16);
-                let hooks =
-                    Hooks { lines, platform: Box::new(|_| Box::new(())), initialised: Box::new(|| {}) };
+                let hooks = Hooks {
+                    lines,
+                    platform: Box::new(|_| Box::new(())),
+                    initialised: Box::new(|| {}),
+                    answered: tokio::sync::oneshot::channel().0,
+                };
                 let (report, _) = sandbox.run(job, hooks).await.unwrap();
                 let Outcome::Succeeded(answer) = report.outcome else { panic!("{:?}", report.outcome) };
                 results.push(String::from_utf8_lossy(&answer).parse::<f64>().unwrap() * scale);
@@ -164,6 +168,7 @@ async fn event(sandbox: &Sandbox, policy: NetworkPolicy, code: &Path) -> (Durati
         lines,
         platform: Box::new(|_| Box::new(())),
         initialised: Box::new(move || ready.send(began.elapsed()).unwrap()),
+        answered: tokio::sync::oneshot::channel().0,
     };
     sandbox.run(job(policy, code, "handler", "{}"), hooks).await.unwrap();
     let reported = began.elapsed();

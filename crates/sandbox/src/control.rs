@@ -54,8 +54,9 @@ pub(crate) struct Root {
 /// The answer to [`Setup`]: what isolates functions, or why there can be no sandboxes.
 pub(crate) type SetupAnswer = Result<Features, String>;
 
-/// Makes one process. Its descriptors are, in this order: supervision socket, log pipe and, unless the runtime has an
-/// API, event channel.
+/// Makes one process. Its descriptors are, in this order: supervision socket, log pipe; event channel, unless the runtime
+/// has an API instead; for one that is started and may not become a template, the pipe of [`Tell`]s; the log pipe of
+/// extensions, if there are any.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Starts it from its program.
@@ -82,6 +83,9 @@ pub(crate) struct Start {
     pub(crate) arguments: Vec<String>,
     /// It hears of its event through the Runtime API, not through an event channel.
     pub(crate) runtime_api: bool,
+    /// The programs of extensions, as seen inside. They are started before the runtime, which waits for
+    /// [`Tell::Begin`].
+    pub(crate) extensions: Vec<String>,
     /// Its whole environment, `NAME=value`.
     pub(crate) environment: Vec<String>,
     /// The memory limit of the whole tree, in bytes.
@@ -116,6 +120,12 @@ pub(crate) enum Notice {
     },
     /// The runtime's process has ended on its own, or a signal ended it.
     Ended(Ending),
+    /// The process of the extension with this number has ended.
+    ExtensionEnded(usize, Ending),
+    /// The program of the extension with this number could not be started, for this reason of the system's.
+    ExtensionNotStarted(usize, i32),
+    /// The descriptor that comes along is a TCP socket of the sandbox, not connected.
+    Socket,
     /// The process is a template now.
     Captured,
     /// The process cannot be a template; it goes on as it was.
@@ -145,6 +155,27 @@ pub(crate) enum Wish {
     EndNow,
     /// End, and account when the last process is gone.
     End,
+}
+
+/// What the server tells the pid 1 of a sandbox, over a pipe: one byte each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Tell {
+    /// The extensions have registered: start the runtime.
+    Begin = b'B',
+    /// Ask the runtime to end.
+    Terminate = b'T',
+    /// Kill the runtime.
+    Kill = b'K',
+    /// Make a socket, [`Notice::Socket`].
+    Socket = b'S',
+}
+
+impl Tell {
+    /// What a byte means.
+    pub(crate) fn read(byte: u8) -> Option<Tell> {
+        [Tell::Begin, Tell::Terminate, Tell::Kill, Tell::Socket].into_iter().find(|tell| *tell as u8 == byte)
+    }
 }
 
 /// How a process ended.

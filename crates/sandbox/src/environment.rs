@@ -39,7 +39,7 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// The value of `AWS_LAMBDA_INITIALIZATION_TYPE`.
-    fn initialization_type(self) -> &'static str {
+    pub(crate) fn initialization_type(self) -> &'static str {
         match self {
             Purpose::Event(_) => "on-demand",
             Purpose::Wait => "provisioned-concurrency",
@@ -95,9 +95,8 @@ pub(crate) fn variables(
     let name = spec.arn.name();
     let wanted = Wanted::parse(&spec.runtime);
     all.insert("_HANDLER", spec.handler.clone());
-    if wanted == Some(Wanted::Custom) {
-        all.insert("AWS_LAMBDA_RUNTIME_API", RUNTIME_API_ADDRESS.to_string());
-    } else {
+    all.insert("AWS_LAMBDA_RUNTIME_API", RUNTIME_API_ADDRESS.to_string());
+    if wanted != Some(Wanted::Custom) {
         // The bootstrap takes this one out before the function's code is loaded: errors of loading bear the id too.
         // Those of Java do not, and a JVM can take nothing out of its environment.
         if let Purpose::Event(request_id) = purpose

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A function, as far as its processes need it before they have an event.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct Hooks {
     pub platform: Platform,
     /// Called once when the function's code is ready for the event.
     pub initialised: Box<dyn FnOnce() + Send>,
+    /// Takes the outcome as soon as it is known, if the process has more to do for the event: its extensions may.
+    pub answered: oneshot::Sender<Outcome>,
 }
 
 /// One line that a function printed.
@@ -99,6 +101,8 @@ pub enum Exit {
     OutOfMemory,
     /// It ended without an answer, or broke the protocol.
     Died,
+    /// One of its extensions ended, or failed; the type of the error.
+    Extension(&'static str),
     /// The package has no program that can be started.
     NotStarted,
 }
@@ -107,6 +111,12 @@ impl Exit {
     /// What the REPORT line says in addition, as Lambda prints it; nothing after an answer.
     pub fn status(self) -> Option<&'static str> {
         match self {
+            Exit::Extension("Extension.LaunchError") => {
+                Some("Status: error\tError Type: Extension.LaunchError")
+            }
+            Exit::Extension("Extension.InitError") => Some("Status: error\tError Type: Extension.InitError"),
+            Exit::Extension("Extension.ExitError") => Some("Status: error\tError Type: Extension.ExitError"),
+            Exit::Extension(_) => Some("Status: error\tError Type: Extension.Crash"),
             Exit::Answered => None,
             Exit::TimedOut => Some("Status: timeout"),
             Exit::OutOfMemory => Some("Status: error\tError Type: Runtime.OutOfMemory"),

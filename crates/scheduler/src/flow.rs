@@ -49,6 +49,8 @@ pub(crate) struct Flow {
 /// An event that was taken from its lane, with what its lane wants back.
 pub(crate) enum Work {
     Called(Waiting),
+    /// A call whose caller has the answer already.
+    Answered(Event),
     Durable(Lease),
 }
 
@@ -56,7 +58,25 @@ impl Work {
     fn event(&self) -> &Event {
         match self {
             Work::Called(waiting) => &waiting.event,
+            Work::Answered(event) => event,
             Work::Durable(lease) => &lease.event,
+        }
+    }
+
+    /// Gives the caller the answer that is there before the end of the run, unless they want what is only there then.
+    fn answered(self, outcome: Outcome, spec: &FunctionSpec) -> Work {
+        match self {
+            Work::Called(waiting) if !waiting.whole_log => {
+                let event = waiting.event.clone();
+                waiting.reply(Answer {
+                    outcome,
+                    metering: Metering::default(),
+                    log_tail: String::new(),
+                    version: spec.version.clone(),
+                });
+                Work::Answered(event)
+            }
+            other => other,
         }
     }
 
@@ -237,7 +257,7 @@ impl Flow {
     }
 
     /// Runs `work` in a process that waits ahead of it, or in one that is started for it, and settles it.
-    async fn run(self: Arc<Self>, work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
+    async fn run(self: Arc<Self>, mut work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
         counted.asked = true;
         let (process, permit) = self.process(&spec).await;
         let (waited, decided) = (counted.waited + counted.placed.elapsed(), Instant::now());
@@ -245,6 +265,8 @@ impl Flow {
         let mut journal = Journal::begin(&self.store, &spec, event.id);
         let (lines, mut printed) = mpsc::channel(LINES_WAITING);
         let (initialised, mut init_ended) = oneshot::channel();
+        let (answered, mut outcome) = oneshot::channel();
+        let (called, mut early) = (matches!(work, Work::Called(_)), true);
         let job = Job {
             request_id: event.id,
             function: self.ahead.function(&spec),
@@ -258,12 +280,12 @@ impl Flow {
         let mut run = match process {
             Some(process) => {
                 counted.started();
-                process.run(job, lines)
+                process.run(job, lines, answered)
             }
             None => {
                 // The receiver lives as long as the run; a run that is cut off needs no message.
                 let initialised = Box::new(move || drop(initialised.send(permit)));
-                let hooks = Hooks { lines, platform: self.ahead.platform(&spec), initialised };
+                let hooks = Hooks { lines, platform: self.ahead.platform(&spec), initialised, answered };
                 self.runner.run(job, hooks)
             }
         };
@@ -279,6 +301,12 @@ impl Flow {
                 }
                 () = journal.keep_writing() => {}
                 Ok(_) = &mut init_ended, if counted.starting => counted.started_cold(),
+                outcome = &mut outcome, if early => {
+                    early = false;
+                    if let Ok(outcome) = outcome {
+                        work = work.answered(outcome, &spec);
+                    }
+                }
             }
         };
         while let Ok(line) = printed.try_recv() {
@@ -288,7 +316,6 @@ impl Flow {
         let report = ran.map(|(mut report, kept)| {
             counted.kept = kept;
             let metering = &mut report.metering;
-            let called = matches!(work, Work::Called(_));
             self.latencies.note(&work.event().function, called, waited, waited + decided.elapsed());
             metering.queue = whole_micros(waited);
             if metering.start == StartKind::Cold {
@@ -364,6 +391,7 @@ impl Flow {
                 });
                 journal.write_rest(&self.ledger, Some(run)).await;
             }
+            Work::Answered(_) => journal.write_rest(&self.ledger, Some(run)).await,
             Work::Durable(lease) => {
                 let log = journal.into_rest().await;
                 let (now, delay) = (self.store.now(), self.settings.retry_delay);
@@ -393,6 +421,7 @@ impl Flow {
                 log_tail: String::new(),
                 version: String::new(),
             }),
+            Work::Answered(_) => {}
             Work::Durable(lease) => {
                 let runs = lease.event.attempt + 1;
                 let settlement = Settlement::GivenUp { error, runs, follows: Vec::new() };

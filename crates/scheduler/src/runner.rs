@@ -1,11 +1,11 @@
 //! What runs functions: the sandbox, or a stand-in for tests of the scheduler.
 
 use async_trait::async_trait;
-use model::StartKind;
+use model::{Outcome, StartKind};
 use sandbox::{Error, Function, Hooks, Job, Line, Platform, Report, Sandbox};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Makes processes and runs jobs in them.
 #[async_trait]
@@ -51,7 +51,8 @@ pub trait Process: Send {
     /// Whether it can be given an event at this moment.
     fn is_sound(&mut self) -> bool;
 
-    /// Hands the job to it; gives it back if the job wants it kept and it can serve another event.
+    /// Hands the job to it; gives it back if the job wants it kept and it can serve another event. If it has more to do
+    /// after the answer, `answered` has the outcome then.
     ///
     /// # Errors
     /// The platform's own faults only.
@@ -59,6 +60,7 @@ pub trait Process: Send {
         self: Box<Self>,
         job: Job,
         lines: mpsc::Sender<Line>,
+        answered: oneshot::Sender<Outcome>,
     ) -> Result<(Report, Option<Box<dyn Process>>), Error>;
 }
 
@@ -156,8 +158,9 @@ impl Process for sandbox::Prepared {
         self: Box<Self>,
         job: Job,
         lines: mpsc::Sender<Line>,
+        answered: oneshot::Sender<Outcome>,
     ) -> Result<(Report, Option<Box<dyn Process>>), Error> {
-        sandbox::Prepared::run(*self, job, lines).await.map(boxed)
+        sandbox::Prepared::run(*self, job, lines, answered).await.map(boxed)
     }
 }
 

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use store::Store;
 use store::kv::{FLOORS, Floor, SPECS};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -134,6 +134,7 @@ impl Process for Thing {
         mut self: Box<Self>,
         job: Job,
         _: mpsc::Sender<Line>,
+        _: oneshot::Sender<Outcome>,
     ) -> Result<(Report, Option<Box<dyn Process>>), Error> {
         let report = report(&job, self.kind, self.number, self.served);
         self.served += 1;

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long a probe may take: a first start may have to prepare its runtime.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -177,7 +177,12 @@ async fn try_out(
     };
     // Nobody reads the log: an error's document says enough.
     let platform = Box::new(|_| Box::new(()) as _);
-    let hooks = Hooks { lines: mpsc::channel(1).0, platform, initialised: Box::new(|| {}) };
+    let hooks = Hooks {
+        lines: mpsc::channel(1).0,
+        platform,
+        initialised: Box::new(|| {}),
+        answered: oneshot::channel().0,
+    };
     let began = Instant::now();
     let report = match tokio::time::timeout(PATIENCE, sandbox.run(job, hooks)).await {
         Ok(Ok((report, _))) => report,

@@ -1,15 +1,20 @@
 //! Processes begin: started from their program, or copied from a template.
 
+use super::extensions::{self, Extended};
 use super::lines::Lines;
 use super::process::Process;
 use super::runtime::Runtime;
 use super::supervision::{Supervision, submit};
+use super::telemetry::Category;
 use super::{Sandbox, setup};
 use crate::control::{self, Order, Start};
 use crate::environment::{self, Purpose};
 use crate::runtimes::Kind;
 use crate::{Error, Function, Interpreter, Platform};
-use model::limits::MB;
+use model::limits::{EXTENSIONS, MB};
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::net::unix::pipe;
 
@@ -76,6 +81,7 @@ pub(super) async fn start(
         programs: launch.programs,
         arguments: launch.arguments,
         runtime_api: choice.interpreter.is_none(),
+        extensions: Vec::new(),
         environment: launch.environment,
         memory: u64::from(spec.memory_mb) * MB as u64,
         ephemeral_storage: u64::from(spec.ephemeral_storage_mb) * MB as u64,
@@ -83,8 +89,38 @@ pub(super) async fn start(
         template,
     };
     let runtime_api = start.runtime_api;
-    let process = order(sandbox, &Order::Start(start), runtime_api, platform).await?;
+    let names = if template.is_none() { extensions::names(function) } else { Vec::new() };
+    let programs = names.iter().take(EXTENSIONS).map(|name| format!("/opt/extensions/{name}")).collect();
+    let start = Start { extensions: programs, ..start };
+    let (mut theirs, mut extended) = (Vec::new(), None);
+    let kind = purpose.initialization_type();
+    let clock = &sandbox.config.clock;
+    if template.is_some() {
+        // One that may be copied has no other processes. If it has extensions of its own, it is told, and started anew.
+        extended = Some(Extended::new(function, &[], None, None, kind, clock));
+    } else {
+        let (tells, ours) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(std::io::Error::from)?;
+        theirs.push(tells);
+        let mut printed = None;
+        if !names.is_empty() {
+            let (log, ours) = pipe::pipe()?;
+            theirs.push(log.into_blocking_fd()?);
+            printed = Some(ours);
+        }
+        extended.get_or_insert_with(|| Extended::new(function, &names, printed, Some(ours), kind, clock));
+    }
+    let more = More { descriptors: theirs, extended };
+    let process = order(sandbox, &Order::Start(start), runtime_api, platform, more).await?;
     Ok((process, choice.warning))
+}
+
+/// What an order has beside what every order has.
+#[derive(Default)]
+pub(super) struct More {
+    /// Descriptors that follow the others.
+    pub(super) descriptors: Vec<OwnedFd>,
+    /// The extensions of the process, if it may have any.
+    pub(super) extended: Option<Extended>,
 }
 
 /// Sends an order for a process to the launcher, with the sockets and the log of the process.
@@ -93,13 +129,20 @@ pub(super) async fn order(
     order: &Order,
     runtime_api: bool,
     platform: Platform,
+    more: More,
 ) -> Result<Process, Error> {
     let (supervision, their_supervision) = Supervision::pair()?;
     let (their_log, printed) = pipe::pipe()?;
     let (runtime, their_channel) = Runtime::new(runtime_api)?;
     let mut theirs = vec![their_supervision, their_log.into_blocking_fd()?];
     theirs.extend(their_channel);
+    theirs.extend(more.descriptors);
     submit(&sandbox.control, &control::encode(order), &theirs).await?;
-    let lines = Lines::held(Arc::clone(&sandbox.config.clock));
-    Ok(Process::new(supervision, runtime, printed, lines, platform, Arc::clone(&sandbox.outside)))
+    let mut lines = Lines::held(Arc::clone(&sandbox.config.clock));
+    let extended = more.extended.map(Box::new);
+    if let Some(extended) = &extended {
+        lines.tap(extended.hub(), Category::Function);
+    }
+    let outside = Arc::clone(&sandbox.outside);
+    Ok(Process::new(supervision, runtime, printed, lines, extended, platform, outside))
 }

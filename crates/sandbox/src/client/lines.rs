@@ -1,5 +1,6 @@
 //! What a function prints, as lines.
 
+use super::telemetry::{Category, Hub};
 use crate::Line;
 use model::limits::{LOG_AHEAD, LOG_LINE, LOG_PER_EVENT};
 use model::{Clock, Timestamp};
@@ -29,6 +30,8 @@ pub(super) struct Lines {
     lost: u64,
     /// Bytes that came after the room was used up.
     dropped: u64,
+    /// Hears of each line, where there are extensions.
+    tap: Option<(Arc<Hub>, Category)>,
 }
 
 impl Lines {
@@ -43,7 +46,18 @@ impl Lines {
             notes: Vec::new(),
             lost: 0,
             dropped: 0,
+            tap: None,
         }
+    }
+
+    /// Lets extensions hear of each line.
+    pub(super) fn tap(&mut self, hub: &Arc<Hub>, category: Category) {
+        self.tap = Some((Arc::clone(hub), category));
+    }
+
+    /// A line of the platform's own, at once.
+    pub(super) fn say(&mut self, text: String) {
+        self.pass(self.clock.now(), text, true);
     }
 
     /// From here on lines belong to an event; `warning` comes first, then what was held.
@@ -129,7 +143,8 @@ impl Lines {
         }
     }
 
-    fn flush_partial(&mut self) {
+    /// Takes an unfinished line for a whole one.
+    pub(super) fn flush_partial(&mut self) {
         if !self.partial.is_empty() {
             self.flush();
         }
@@ -143,6 +158,9 @@ impl Lines {
         // A carriage return inside a line keeps a record of several lines in one piece, as in Lambda's log.
         let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
         self.partial.clear();
+        if let Some((hub, category)) = &self.tap {
+            hub.line(*category, &text);
+        }
         self.pass(self.clock.now(), text, false);
     }
 

@@ -1,5 +1,6 @@
 //! The server's half: carries jobs from start to outcome.
 
+mod extensions;
 mod frames;
 mod gauges;
 mod launch;
@@ -12,6 +13,7 @@ mod runtime_api;
 mod setup;
 mod streamed;
 mod supervision;
+mod telemetry;
 mod template;
 mod verdict;
 
@@ -114,8 +116,9 @@ impl Sandbox {
     ///
     /// # Errors
     /// The platform's own faults only; what the function does is in the report.
-    pub async fn run(&self, job: Job, hooks: Hooks) -> Result<(Report, Option<Prepared>), Error> {
-        run::run(self, &job, hooks).await
+    pub async fn run(&self, mut job: Job, hooks: Hooks) -> Result<(Report, Option<Prepared>), Error> {
+        let stream = job.stream.take();
+        run::run(self, &job, stream, hooks).await
     }
 
     /// Starts a process of `function` and lets it initialise, ahead of an event; or says, in words for the function's

@@ -1,6 +1,7 @@
 //! Processes that are initialised and wait for an event.
 
 use super::Sandbox;
+use super::extensions::{Reason, shut_down};
 use super::launch;
 use super::process::Process;
 use super::run::{Run, initialise};
@@ -9,19 +10,22 @@ use crate::control::Usage;
 use crate::environment::Purpose;
 use crate::{Error, Function, Job, Line, Platform, Report};
 use model::limits::INIT_AHEAD;
-use model::{FunctionError, FunctionSpec, StartKind};
+use model::{FunctionError, FunctionSpec, Outcome, StartKind};
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// An initialised process that waits for an event. Dropping it ends the process.
 ///
 /// While it is held, [`Prepared::poll_wait`] must be called: the process may print, ask for the platform, or die.
 pub struct Prepared {
-    process: Process,
+    /// None once it has an event.
+    process: Option<Process>,
     spec: Arc<FunctionSpec>,
     kind: StartKind,
     warning: Option<String>,
@@ -48,7 +52,10 @@ pub(super) async fn prepare(
     let deadline = deadline(&function.spec);
     let (mut process, warning) = launch::start(sandbox, function, Purpose::Wait, platform, None).await?;
     Ok(match initialise(&mut process, deadline).await? {
-        Some(end) => Err(reason(&end)),
+        Some(end) => {
+            shut_down(&mut process, Reason::Failure).await;
+            Err(reason(&end))
+        }
         None => Ok(Prepared::new(process, function, StartKind::Ready, warning)),
     })
 }
@@ -69,8 +76,21 @@ pub(super) fn reason(end: &End) -> String {
         },
         End::TimedOut => "its initialisation took too long".to_owned(),
         End::NotStarted(..) => "its program could not be started".to_owned(),
+        End::Extension(kind, reason) => format!("an extension of it failed: {kind}: {reason}"),
         End::Ended(_) => "its process ended while it was initialised".to_owned(),
         End::Answered(_) | End::TooLarge | End::Garbage => "it broke the protocol".to_owned(),
+    }
+}
+
+impl Drop for Prepared {
+    /// Its extensions hear of its end, and have their time; whatever is there after that is killed.
+    fn drop(&mut self) {
+        if let (Some(mut process), Ok(runtime)) = (self.process.take(), Handle::try_current())
+            && process.extended.as_ref().is_some_and(|extended| extended.roster().counts().0)
+        {
+            let reason = if process.lives() { Reason::Spindown } else { Reason::Failure };
+            runtime.spawn(async move { shut_down(&mut process, reason).await });
+        }
     }
 }
 
@@ -83,7 +103,7 @@ impl Prepared {
         warning: Option<String>,
     ) -> Prepared {
         let used = process.used().unwrap_or_default();
-        Prepared { process, spec: Arc::clone(&function.spec), kind, warning, used }
+        Prepared { process: Some(process), spec: Arc::clone(&function.spec), kind, warning, used }
     }
 
     /// A process that has served an event.
@@ -93,7 +113,8 @@ impl Prepared {
         warning: Option<String>,
         used: Usage,
     ) -> Prepared {
-        Prepared { process, spec: Arc::clone(&function.spec), kind: StartKind::Warm, warning, used }
+        let spec = Arc::clone(&function.spec);
+        Prepared { process: Some(process), spec, kind: StartKind::Warm, warning, used }
     }
 
     /// How it came to be.
@@ -108,12 +129,15 @@ impl Prepared {
 
     /// Looks after the process; ready, with the reason, when it can serve no event.
     pub fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<String> {
-        self.process.poll_wait(cx)
+        match &mut self.process {
+            Some(process) => process.poll_wait(cx),
+            None => Poll::Ready("it has an event".to_owned()),
+        }
     }
 
     /// Whether it can be given an event at this moment.
     pub fn is_sound(&mut self) -> bool {
-        self.process.is_sound()
+        self.process.as_mut().is_some_and(Process::is_sound)
     }
 
     /// Hands `job` to the process and reports its outcome; gives the process back if the job wants it kept and it can
@@ -121,14 +145,23 @@ impl Prepared {
     ///
     /// # Errors
     /// The platform's own faults only; what the function does is in the report.
-    pub async fn run(self, job: Job, lines: mpsc::Sender<Line>) -> Result<(Report, Option<Prepared>), Error> {
-        let Prepared { mut process, kind, warning, used, .. } = self;
+    pub async fn run(
+        mut self,
+        mut job: Job,
+        lines: mpsc::Sender<Line>,
+        answered: oneshot::Sender<Outcome>,
+    ) -> Result<(Report, Option<Prepared>), Error> {
+        let (kind, warning, used) = (self.kind, self.warning.take(), self.used);
+        let Some(mut process) = self.process.take() else {
+            return Err(Error::LauncherGone(io::ErrorKind::NotFound.into()));
+        };
         let started = Instant::now();
-        process.lines.begin(lines, warning.as_deref());
+        process.begin_lines(lines, warning.as_deref());
+        let stream = job.stream.take();
         // What a process used that was made for one event, that event has used.
         let used_before = if kind == StartKind::Warm { used.cpu_us } else { 0 };
         let used_before = Duration::from_micros(used_before);
-        let mut run = Run { job: &job, kind, started, invoked: None, used_before, streamed: 0 };
+        let mut run = Run::of(&job, kind, started, used_before, (stream, answered));
         let end = run.serve(&mut process, started + job.function.spec.timeout()).await?;
         run.conclude(process, end, warning).await
     }

@@ -1,15 +1,19 @@
 //! One process of a function, as the server holds it from its start to its end: what it says, prints and asks for.
 
-use super::frames::{Breach, Frame};
+use super::extensions::{Extended, Goal};
+use super::frames::{Breach, Frame, Invocation};
 use super::gauges::Gauges;
 use super::lines::Lines;
 use super::runtime::Runtime;
+use super::runtime_api::serve_extensions;
 use super::supervision::Supervision;
+use super::telemetry::tracing;
 use super::verdict::{End, error_text};
-use crate::control::{Ending, Notice, Usage, Wish};
+use crate::control::{Ending, Notice, Tell, Usage, Wish};
 use crate::network::{Link, Outside};
-use crate::{Error, Platform};
-use std::future::poll_fn;
+use crate::{Error, Line, Platform};
+use serde_json::json;
+use std::future::{Future, poll_fn};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -19,7 +23,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::mpsc::Sender;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// How much of a function's output is read at a time, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -48,6 +53,8 @@ pub(super) enum Happening {
 enum Input {
     Said(Result<Frame, Breach>),
     Noticed(Notice),
+    /// An extension has failed.
+    Failed(End),
 }
 
 /// A process and all that the server holds of it. Dropping it ends the process.
@@ -56,6 +63,8 @@ pub(super) struct Process {
     pub(super) runtime: Runtime,
     printed: pipe::Receiver,
     pub(super) lines: Lines,
+    /// Its extensions, if it may have any.
+    pub(super) extended: Option<Box<Extended>>,
     platform: Option<Platform>,
     /// What serves the platform; ends with the process.
     served: Option<Box<dyn Send>>,
@@ -69,6 +78,8 @@ pub(super) struct Process {
     mute: bool,
     /// How it has ended, while its last words are heard.
     ending: Option<End>,
+    /// The runtime's process is gone.
+    over: bool,
     /// What it has used, once the launcher has said so.
     spent: Option<Usage>,
 }
@@ -79,6 +90,7 @@ impl Process {
         runtime: Runtime,
         printed: pipe::Receiver,
         lines: Lines,
+        extended: Option<Box<Extended>>,
         platform: Platform,
         outside: Arc<Outside>,
     ) -> Process {
@@ -87,6 +99,7 @@ impl Process {
             runtime,
             printed,
             lines,
+            extended,
             platform: Some(platform),
             served: None,
             outside,
@@ -95,6 +108,7 @@ impl Process {
             silent: false,
             mute: false,
             ending: None,
+            over: false,
             spent: None,
         }
     }
@@ -119,6 +133,7 @@ impl Process {
             let happening = match input {
                 Input::Said(said) => self.said(said),
                 Input::Noticed(notice) => self.noticed(notice)?,
+                Input::Failed(end) => Some(Happening::Ended(end)),
             };
             if let Some(happening) = happening {
                 return Ok(happening);
@@ -136,6 +151,7 @@ impl Process {
                 "it has ended".to_owned()
             }
             Ok(Input::Noticed(Notice::Failed { step, reason })) => format!("{step}: {reason}"),
+            Ok(Input::Failed(_)) => "an extension of it has failed".to_owned(),
             Ok(_) => "it spoke when nobody had asked".to_owned(),
             Err(error) => error.to_string(),
         })
@@ -168,7 +184,124 @@ impl Process {
 
     /// Whether nothing has been heard of its end.
     pub(super) fn lives(&self) -> bool {
-        self.ending.is_none() && !self.silent && self.spent.is_none()
+        let failed = || self.extended.as_ref().is_some_and(|extended| extended.roster().failure().is_some());
+        self.ending.is_none() && !self.silent && self.spent.is_none() && !failed()
+    }
+
+    /// Waits until its extensions have come to `goal`; if they do not, how it ended. Everything else it may say is for
+    /// another time.
+    pub(super) async fn until(&mut self, goal: Goal, deadline: Instant) -> Result<Option<End>, Error> {
+        let Some(shared) = self.extended.as_ref().map(|extended| Arc::clone(&extended.shared)) else {
+            return Ok(None);
+        };
+        if !shared.roster.counts().0 && shared.roster.failure().is_none() {
+            return Ok(None);
+        }
+        let mut reached = pin!(shared.roster.reach(goal));
+        loop {
+            tokio::select! {
+                biased;
+                reached = &mut reached => return Ok(reached.err()),
+                happening = self.next(deadline) => match happening? {
+                    Happening::Ended(end) => return Ok(Some(end)),
+                    // A custom runtime that asks for its next event.
+                    Happening::Said(Frame::Ready) => {}
+                    _ => return Ok(Some(End::Garbage)),
+                },
+            }
+        }
+    }
+
+    /// Its initialisation is over, or has failed: the log and telemetry have it.
+    pub(super) fn initialised(&mut self, end: Option<&End>, began: Instant) {
+        let Some(extended) = &self.extended else { return };
+        if extended.roster().counts().0 {
+            let lines = extended.initialised(end.map(End::kind).as_deref(), began.elapsed());
+            lines.into_iter().for_each(|line| self.lines.say(line));
+        }
+    }
+
+    /// Its extensions hear of the event that its runtime is about to get.
+    pub(super) fn invoke(&self, invocation: &Invocation<'_>, version: &str) {
+        let Some(extended) = &self.extended else { return };
+        let (id, trace) = (&invocation.request_id, tracing(&invocation.trace_id));
+        extended
+            .hub()
+            .tell("platform.start", || json!({"requestId": id, "version": version, "tracing": trace}));
+        extended.roster().invoke(|| {
+            let document = json!({
+                "eventType": "INVOKE",
+                "deadlineMs": invocation.deadline_ms,
+                "requestId": id,
+                "invokedFunctionArn": invocation.function_arn,
+                "tracing": trace,
+            });
+            document.to_string().into()
+        });
+    }
+
+    /// From here on lines belong to an event, as [`Lines::begin`] says.
+    pub(super) fn begin_lines(&mut self, to: Sender<Line>, warning: Option<&str>) {
+        if let Some(extended) = &mut self.extended {
+            extended.lines.begin(to.clone(), None);
+        }
+        self.lines.begin(to, warning);
+    }
+
+    /// Ends the log of the event, as [`Lines::finish`] says.
+    pub(super) async fn finish_lines(&mut self) {
+        if let Some(extended) = &mut self.extended {
+            extended.lines.finish().await;
+        }
+        self.lines.finish().await;
+    }
+
+    /// Tells its pid 1 something; false if that does not listen.
+    pub(super) fn tell(&self, tell: Tell) -> bool {
+        self.extended.as_ref().is_some_and(|extended| extended.tell(tell))
+    }
+
+    /// Looks after it while `work` is done, whatever it says or however it ends; none if that takes longer than `until`.
+    pub(super) async fn attend<T>(&mut self, until: Instant, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let attended = poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            match self.poll_input(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(input) => match self.overhear(input) {
+                    Ok(()) => {
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                    Err(_) => Poll::Ready(None),
+                },
+            }
+        });
+        timeout_at(until, attended).await.ok().flatten()
+    }
+
+    /// Whether the runtime's process is gone, or goes by `until`.
+    pub(super) async fn is_over(&mut self, until: Instant) -> bool {
+        while !self.over {
+            let Ok(input) = timeout_at(until, poll_fn(|cx| self.poll_input(cx))).await else { break };
+            if self.overhear(input).is_err() {
+                break;
+            }
+        }
+        self.over
+    }
+
+    /// Takes in what comes when nobody asks for it any more.
+    fn overhear(&mut self, input: Result<Input, Error>) -> Result<(), Error> {
+        match input? {
+            Input::Noticed(notice) => drop(self.noticed(notice)?),
+            // Its channel is closed.
+            Input::Said(Err(_)) => self.silent = true,
+            Input::Said(Ok(_)) | Input::Failed(_) => {}
+        }
+        Ok(())
     }
 
     /// The next thing that comes in.
@@ -197,7 +330,10 @@ impl Process {
                 Poll::Ready(_) => self.mute = true,
             }
         }
-        Poll::Pending
+        match &mut self.extended {
+            Some(extended) => extended.poll(cx).map(|end| Ok(Input::Failed(end))),
+            None => Poll::Pending,
+        }
     }
 
     /// Takes in what comes with descriptors; everything else is handed on.
@@ -211,7 +347,26 @@ impl Process {
             }
             Notice::RuntimeApi => {
                 if let Some(listener) = descriptors.next() {
-                    self.runtime.listen(TcpListener::from(listener))?;
+                    let extensions = self.extended.as_ref().map(|extended| Arc::clone(&extended.shared));
+                    let rest = self.runtime.listen(TcpListener::from(listener), extensions)?;
+                    if let (Some(listener), Some(extended)) = (rest, &mut self.extended) {
+                        extended.server = serve_extensions(listener, Arc::clone(&extended.shared))?;
+                    }
+                }
+            }
+            Notice::Socket => {
+                if let (Some(socket), Some(extended)) = (descriptors.next(), &self.extended) {
+                    extended.hub().socket_came(socket);
+                }
+            }
+            Notice::ExtensionEnded(number, ending) => {
+                if let Some(extended) = &self.extended {
+                    extended.roster().ended(number, ending);
+                }
+            }
+            Notice::ExtensionNotStarted(number, errno) => {
+                if let Some(extended) = &self.extended {
+                    extended.roster().not_started(number, &error_text(errno));
                 }
             }
             Notice::Ready => {
@@ -228,6 +383,7 @@ impl Process {
     fn noticed(&mut self, notice: Notice) -> Result<Option<Happening>, Error> {
         match notice {
             Notice::Network | Notice::RuntimeApi | Notice::Ready | Notice::Gauges => {}
+            Notice::Socket | Notice::ExtensionEnded(..) | Notice::ExtensionNotStarted(..) => {}
             Notice::Captured => return Ok(Some(Happening::Captured)),
             Notice::NotCaptured { reason } => return Ok(Some(Happening::NotCaptured(reason))),
             Notice::Failed { step, reason } => return Err(Error::Setup { step, reason }),
@@ -237,10 +393,14 @@ impl Process {
             Notice::NotStarted { errno, .. } => {
                 return Err(Error::Setup { step: "start the runtime".to_owned(), reason: error_text(errno) });
             }
-            Notice::Ended(ending) => self.ending = Some(End::Ended(ending)),
+            Notice::Ended(ending) => {
+                self.ending = Some(End::Ended(ending));
+                self.over = true;
+            }
             Notice::Spent(usage) => {
                 // Pid 1 was killed before it could say how the runtime ended.
                 self.spent = Some(usage);
+                self.over = true;
                 self.ending = Some(End::Ended(Ending::Signal(libc::SIGKILL)));
             }
         }
@@ -295,6 +455,9 @@ impl Process {
     /// Reads what was printed before now; at most what a pipe holds, for a process may still be printing. The pipe itself
     /// is asked, since what has come last may not have been noticed yet.
     pub(super) fn drain(&mut self) {
+        if let Some(extended) = &mut self.extended {
+            extended.drain();
+        }
         let mut chunk = [0; CHUNK];
         for _ in 0..(64 * 1024 / CHUNK) + 1 {
             match nix::unistd::read(&self.printed, &mut chunk) {

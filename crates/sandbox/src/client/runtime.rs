@@ -1,6 +1,7 @@
 //! A runtime as the server hears it: over its event channel or through the Runtime API, which look the same from
 //! here.
 
+use super::extensions::Extensions;
 use super::frames::{self, Breach, Frame, Invocation, Reader};
 use super::runtime_api::RuntimeApi;
 use bytes::{Buf, Bytes};
@@ -12,6 +13,7 @@ use std::io::{self, IoSlice};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -81,11 +83,15 @@ impl Runtime {
         }
     }
 
-    /// Serves the Runtime API on this socket.
-    pub(super) fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+    /// Serves the Runtime API on this socket, if that is how this runtime is spoken to; else gives the socket back.
+    pub(super) fn listen(
+        &mut self,
+        listener: TcpListener,
+        extensions: Option<Arc<Extensions>>,
+    ) -> io::Result<Option<TcpListener>> {
         match self {
-            Runtime::Channel(_) => Ok(()),
-            Runtime::Api(api) => api.listen(listener),
+            Runtime::Channel(_) => Ok(Some(listener)),
+            Runtime::Api(api) => api.listen(listener, extensions).map(|()| None),
         }
     }
 

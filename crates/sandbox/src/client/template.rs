@@ -1,6 +1,7 @@
 //! Templates: processes that are initialised once and copied for each event.
 
 use super::Sandbox;
+use super::extensions;
 use super::frames::Frame;
 use super::launch;
 use super::prepared::{Prepared, deadline, reason};
@@ -69,6 +70,11 @@ pub(super) async fn make(
     function: &Function,
     platform: Platform,
 ) -> Result<Captured, Error> {
+    let names = extensions::names(function);
+    if let Some(name) = names.first() {
+        let reason = format!("it has extensions ({name}), which are processes beside the runtime");
+        return ready_instead(sandbox, function, platform, reason).await;
+    }
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let ready_by = deadline(&function.spec);
@@ -76,6 +82,12 @@ pub(super) async fn make(
         launch::start(sandbox, function, Purpose::Template, platform, Some(number)).await?;
     if let Some(end) = initialise(&mut process, ready_by).await? {
         return Ok(Captured::refused(reason(&end)));
+    }
+    if process.extended.as_ref().is_some_and(|extended| extended.roster().counts().0) {
+        // Its extensions wait on connections that no copy has.
+        let reason = "an internal extension has registered".to_owned();
+        let process = Prepared::new(process, function, StartKind::Ready, warning);
+        return Ok(Captured::Refused { reason, process: Some(Box::new(process)) });
     }
     if process.runtime.announce_capture() {
         match process.next(ready_by).await? {
@@ -110,6 +122,20 @@ pub(super) async fn make(
     Ok(Captured::Refused { reason, process })
 }
 
+/// Makes a process that is not copied, for this reason.
+async fn ready_instead(
+    sandbox: &Sandbox,
+    function: &Function,
+    platform: Platform,
+    reason: String,
+) -> Result<Captured, Error> {
+    let made = super::prepared::prepare(sandbox, function, platform).await?;
+    Ok(match made {
+        Ok(process) => Captured::Refused { reason, process: Some(Box::new(process)) },
+        Err(failed) => Captured::refused(failed),
+    })
+}
+
 /// Copies what was captured, and waits until the copy is ready for an event.
 pub(super) async fn copy(
     sandbox: &Sandbox,
@@ -118,7 +144,7 @@ pub(super) async fn copy(
 ) -> Result<Result<Prepared, String>, Error> {
     let Original { number, function, custom, warning } = original;
     let order = Order::Clone { template: *number };
-    let mut process = launch::order(sandbox, &order, *custom, platform).await?;
+    let mut process = launch::order(sandbox, &order, *custom, platform, launch::More::default()).await?;
     process.runtime.is_copy();
     let spec = &function.spec;
     let stream = environment::log_stream(spec, process.lines.now());

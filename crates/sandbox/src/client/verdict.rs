@@ -24,6 +24,8 @@ pub(super) enum End {
     TimedOut,
     /// The process ended without an answer.
     Ended(Ending),
+    /// An extension is at fault: the type of the error, and the reason.
+    Extension(&'static str, String),
     /// The program of a custom runtime could not be started, or is not there, for a reason of the system's.
     NotStarted(Option<String>, i32),
 }
@@ -35,6 +37,32 @@ impl End {
             Breach::TooLarge => Some(End::TooLarge),
             Breach::Garbage => Some(End::Garbage),
             Breach::Closed => None,
+        }
+    }
+}
+
+impl End {
+    /// How telemetry calls it.
+    pub(super) fn status(&self) -> &'static str {
+        match self {
+            End::Answered(_) => "success",
+            End::Raised(_) | End::TooLarge => "error",
+            End::TimedOut => "timeout",
+            End::Garbage | End::Ended(_) | End::Extension(..) | End::NotStarted(..) => "failure",
+        }
+    }
+
+    /// The type of the error; that of a document is its own.
+    pub(super) fn kind(&self) -> String {
+        match self {
+            End::Answered(_) => String::new(),
+            End::Raised(document) => FunctionError::read(document)
+                .map_or_else(|| "Runtime.ExitError".to_owned(), |error| error.error_type),
+            End::TooLarge => "Function.ResponseSizeTooLarge".to_owned(),
+            End::TimedOut => "Sandbox.Timedout".to_owned(),
+            End::NotStarted(..) => "Runtime.InvalidEntrypoint".to_owned(),
+            End::Extension(kind, _) => (*kind).to_owned(),
+            End::Garbage | End::Ended(_) => "Runtime.ExitError".to_owned(),
         }
     }
 }
@@ -79,6 +107,7 @@ pub(super) fn judge(job: &Job, end: End, out_of_memory: bool, lines: &mut Lines)
             };
             (failed(lines, "Runtime.InvalidEntrypoint", reason), Exit::NotStarted)
         }
+        End::Extension(kind, reason) => (failed(lines, kind, reason), Exit::Extension(kind)),
         End::Garbage => died(lines, "Runtime broke the protocol".to_owned()),
         End::Ended(_) if out_of_memory => died(lines, "Runtime exited with error: signal: killed".to_owned()),
         End::Ended(Ending::Status(0)) => died(lines, "Runtime exited without providing a reason".to_owned()),
@@ -99,7 +128,7 @@ pub(super) fn error_text(errno: i32) -> String {
 }
 
 /// A signal's name as Lambda's messages have it.
-fn signal_name(signal: i32) -> String {
+pub(super) fn signal_name(signal: i32) -> String {
     let name = match signal {
         libc::SIGHUP => "hangup",
         libc::SIGINT => "interrupt",

@@ -5,23 +5,20 @@
 //! else in the sandbox.
 
 use super::dials::Dials;
+use super::family;
 use super::job::Job;
-use super::seccomp::Filters;
 use super::shell::Shell;
 use super::sitter::{Failure, Ground, Step};
 use super::template;
-use crate::control::{self, CHANNEL, Ending, Notice, Start};
-use crate::sys::landlock::Rules;
+use crate::control::{self, CHANNEL, Notice, Start};
 use crate::sys::{process, socket};
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{execve, setsid};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// The ends that a sandbox has once it has a job.
@@ -64,44 +61,13 @@ pub(super) fn live(ground: &Ground, dials: Dials, root: Option<&OwnedFd>, launch
     let filters = ground.filters.as_ref();
     let lived = shell.and_then(|shell| shell.take(ground, &job)).and_then(|rules| match start.template {
         Some(_) => template::live(&birth, filters),
-        None => live_for_one(&birth, rules.as_ref(), filters),
+        None => family::live(&birth, &job, rules.as_ref(), filters),
     });
     if let Err(failure) = lived {
         tell(&birth, &failure.notice());
     }
     // Descriptors were closed below the values that own them.
     process::exit(0);
-}
-
-/// Starts the runtime, and says how it ended.
-fn live_for_one(birth: &Birth<'_>, rules: Option<&Rules>, filters: Option<&Filters>) -> Result<(), Failure> {
-    // Pid 1 keeps the launcher's priority: when it is killed, it must get to end the others, however many they are.
-    process::ordinary_children().step("give up the priority")?;
-    process::drop_capabilities().step("drop capabilities")?;
-    if let Some(filters) = filters {
-        filters.apply().step("filter system calls")?;
-    }
-    let main = process::fork(|| {
-        let restricted = rules.map_or(Ok(()), Rules::apply).step("restrict files");
-        let notice = restricted.and_then(|()| become_runtime(birth, &[]));
-        tell(birth, &notice.unwrap_or_else(|failure| failure.notice()));
-    })
-    .step("fork")?;
-    let _ = process::close_all_except(&[birth.ends.supervision.as_raw_fd()]);
-    tell(birth, &Notice::Ended(reap_until(main)));
-    Ok(())
-}
-
-/// Reaps every orphan until the process `main` has ended, and says how.
-fn reap_until(main: nix::unistd::Pid) -> Ending {
-    loop {
-        match waitpid(None, None) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == main => return Ending::Status(status),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == main => return Ending::Signal(signal as i32),
-            Err(Errno::ECHILD) => return Ending::Signal(Signal::SIGKILL as i32),
-            _ => {}
-        }
-    }
 }
 
 /// Turns the child of pid 1 into the runtime, with more descriptors at high numbers if it is to have any. Returns only
@@ -126,9 +92,6 @@ pub(super) fn become_runtime(birth: &Birth<'_>, more: &[(&OwnedFd, i32)]) -> Res
         process::place(fd, number).step("place a descriptor")?;
     }
     process::default_signals();
-    let c_strings = |strings: &[String]| -> io::Result<Vec<CString>> {
-        strings.iter().map(|s| Ok(CString::new(s.as_str())?)).collect()
-    };
     let environment = c_strings(&start.environment).step("read the environment")?;
     let Some(program) = start.programs.iter().find(|program| Path::new(program).is_file()) else {
         return Ok(Notice::NotStarted { program: None, errno: Errno::ENOENT as i32 });
@@ -137,4 +100,9 @@ pub(super) fn become_runtime(birth: &Birth<'_>, more: &[(&OwnedFd, i32)]) -> Res
     let command = c_strings(&command).step("read the command")?;
     let Err(errno) = execve(&command[0], &command, &environment);
     Ok(Notice::NotStarted { program: Some(program.clone()), errno: errno as i32 })
+}
+
+/// Strings as `execve` takes them.
+pub(super) fn c_strings(strings: &[String]) -> io::Result<Vec<CString>> {
+    strings.iter().map(|string| Ok(CString::new(string.as_str())?)).collect()
 }

@@ -16,6 +16,10 @@ pub(super) struct Job {
     pub(super) log: OwnedFd,
     /// The runtime's event channel, unless it has an API.
     pub(super) channel: Option<OwnedFd>,
+    /// Says what the server wants of pid 1, unless this may become a template.
+    pub(super) tells: Option<OwnedFd>,
+    /// Takes what extensions print, if there are any.
+    pub(super) extensions_log: Option<OwnedFd>,
     /// The package, as a mount.
     pub(super) code: OwnedFd,
     /// The layers, as a mount, if there are any.
@@ -39,6 +43,8 @@ impl Job {
             supervision: process::lift(&supervision).ok()?,
             log: descriptors.next()?,
             channel: if start.runtime_api { None } else { Some(descriptors.next()?) },
+            tells: if start.template.is_none() { Some(descriptors.next()?) } else { None },
+            extensions_log: if start.extensions.is_empty() { None } else { Some(descriptors.next()?) },
             code: descriptors.next()?,
             layers: if start.layers_dir.is_some() { Some(descriptors.next()?) } else { None },
             device: if start.network == NetworkPolicy::Internet { Some(descriptors.next()?) } else { None },

@@ -38,14 +38,17 @@ impl Keeper {
 
     fn begin(&mut self, message: &[u8], descriptors: &[OwnedFd]) -> Result<(), Failure> {
         const STEP: &str = "give the job to a sandbox";
-        if let Some(log) = descriptors.get(1) {
-            // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
-            let _ = fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH);
-        }
-        let start = match control::decode(message).ok_or(io::ErrorKind::InvalidData).step(STEP)? {
+        // The function may open what it prints to once more, as `/dev/stderr`, though the pipe is the server's.
+        let open =
+            |log: Option<&OwnedFd>| log.map(|log| fchmod(log, Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH));
+        let _ = open(descriptors.get(1));
+        let start: Start = match control::decode(message).ok_or(io::ErrorKind::InvalidData).step(STEP)? {
             Order::Start(start) => start,
             Order::Clone { template } => return self.copy(template, descriptors).step("copy the template"),
         };
+        if !start.extensions.is_empty() {
+            let _ = open(descriptors.last());
+        }
         let index = start.root;
         self.build_root(index).step("build the root directory")?;
         let code = root::package(&start.code_dir).step("open the package")?;

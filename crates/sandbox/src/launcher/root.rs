@@ -185,7 +185,7 @@ fn etc(at: &Path) -> io::Result<()> {
             format!("root:x:0:0:root:/root:/sbin/nologin\n{user}nobody:x:65534:65534::/:/sbin/nologin\n"),
         ),
         ("group", format!("root:x:0:\nsbx_user1051:x:{INSIDE}:\nnogroup:x:65534:\n")),
-        ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
+        ("hosts", "127.0.0.1 localhost sandbox.localdomain sandbox\n::1 localhost\n".to_owned()),
         // Nobody is there but where functions may reach the internet; elsewhere, questions fail at once.
         ("resolv.conf", format!("nameserver {RESOLVER_ADDRESS}\n")),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),

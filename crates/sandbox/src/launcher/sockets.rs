@@ -18,7 +18,7 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Listens where a job is to be heard.
+    /// Listens where a copy is to be heard: it has no extensions, and needs the API only if it is its channel.
     pub(super) fn open(start: &Start) -> Result<Sockets, Failure> {
         Sockets::listen(start.runtime_api, start.network != NetworkPolicy::Nothing)
     }
@@ -30,10 +30,7 @@ impl Sockets {
 
     /// Closes those that a job is not to have.
     pub(super) fn only_for(self, start: &Start) -> Sockets {
-        Sockets {
-            runtime_api: self.runtime_api.filter(|_| start.runtime_api),
-            platform: self.platform.filter(|_| start.network != NetworkPolicy::Nothing),
-        }
+        Sockets { platform: self.platform.filter(|_| start.network != NetworkPolicy::Nothing), ..self }
     }
 
     fn listen(runtime_api: bool, platform: bool) -> Result<Sockets, Failure> {

@@ -59,6 +59,12 @@ pub(crate) struct Rules {
     version: u32,
 }
 
+impl std::os::fd::AsRawFd for Rules {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
 impl Rules {
     /// Rules of a kernel with this version of the interface: nothing is allowed.
     pub(crate) fn new(version: u32) -> io::Result<Rules> {

@@ -234,8 +234,9 @@ pub(crate) fn ordinary_priority() -> io::Result<()> {
     Ok(())
 }
 
-/// Puts every signal back to its default action, as a fresh program expects.
+/// Puts every signal back to its default action, and holds none back, as a fresh program expects.
 pub(crate) fn default_signals() {
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
     for number in 1..=libc::SIGRTMAX() {
         // SAFETY: SIG_DFL installs no handler; numbers that cannot be set are refused by the kernel.
         unsafe { libc::signal(number, libc::SIG_DFL) };

@@ -292,14 +292,24 @@ async fn busy_threads_are_captured_whole_or_not_at_all() {
                 captured += 1;
                 for _ in 0..2 {
                     let copy = node.copy_of(&template.original(), no_platform()).await;
-                    let (report, _) = copy.run(job.clone(), tokio::sync::mpsc::channel(100).0).await.unwrap();
+                    let (report, _) = copy
+                        .run(
+                            job.clone(),
+                            tokio::sync::mpsc::channel(100).0,
+                            tokio::sync::oneshot::channel().0,
+                        )
+                        .await
+                        .unwrap();
                     let answer = crate::fixture::Ran { report, lines: Vec::new() }.answer();
                     assert_eq!(answer, "[[], [true, true, true, true]]");
                 }
             }
             Err((reason, process)) => {
                 let process = process.expect("it goes on");
-                let (report, _) = process.run(job.clone(), tokio::sync::mpsc::channel(100).0).await.unwrap();
+                let (report, _) = process
+                    .run(job.clone(), tokio::sync::mpsc::channel(100).0, tokio::sync::oneshot::channel().0)
+                    .await
+                    .unwrap();
                 let answer = crate::fixture::Ran { report, lines: Vec::new() }.answer();
                 assert_eq!(answer, "[[], [true, true, true, true]]", "{reason}");
                 refused.push(reason);

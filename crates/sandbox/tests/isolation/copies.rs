@@ -26,7 +26,8 @@ const LOOKS: &[&str] = &[
     "[os.uname().nodename, os.getcwd(), socket.if_nameindex()]",
     "[p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()]",
     "sorted(set(os.environ) - {'AWS_LAMBDA_INITIALIZATION_TYPE'})",
-    "[l.split()[0] for l in open('/proc/net/tcp')] + [l.split()[0] for l in open('/proc/net/unix')]",
+    // But for the API at port 9001 (0x2329): copies have no extensions.
+    "[l.split()[1] for l in open('/proc/net/tcp') if ':2329' not in l] + [l.split()[0] for l in open('/proc/net/unix')]",
     "sorted(os.readlink(f'/proc/self/ns/{kind}') == os.readlink(f'/proc/1/ns/{kind}') for kind in ('mnt', 'pid'))",
     "[os.statvfs(top).f_blocks for top in ('/tmp', '/dev/shm')]",
     "[signal.getsignal(number) for number in (2, 13, 15, 17)]",
@@ -339,7 +340,10 @@ async fn copies_outlive_their_template() {
     for copy in copies {
         let event = "[\"os.getpid() > 1\", \"in_child(os.getppid) == str(os.getpid())\"]";
         let job = Job { payload: event.into(), ..job.clone() };
-        let (report, _) = copy.run(job, tokio::sync::mpsc::channel(100).0).await.unwrap();
+        let (report, _) = copy
+            .run(job, tokio::sync::mpsc::channel(100).0, tokio::sync::oneshot::channel().0)
+            .await
+            .unwrap();
         assert_eq!(Ran { report, lines: Vec::new() }.answer(), "[\"True\", \"True\"]");
     }
     node.nothing_left().await;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// No single run takes longer, or the test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -187,9 +187,19 @@ impl Node {
         let running = async {
             if copy {
                 let copy = self.copy(&job.function, platform).await;
-                return copy.run(job, to).await;
+                return copy.run(job, to, tokio::sync::oneshot::channel().0).await;
             }
-            self.sandbox.run(job, Hooks { lines: to, platform, initialised: Box::new(|| {}) }).await
+            self.sandbox
+                .run(
+                    job,
+                    Hooks {
+                        lines: to,
+                        platform,
+                        initialised: Box::new(|| {}),
+                        answered: oneshot::channel().0,
+                    },
+                )
+                .await
         };
         let (report, lines) = tokio::join!(tokio::time::timeout(DEADLINE, running), taking);
         let (report, _) = report.expect("a run ends in time").expect("the platform is at no fault");
@@ -237,6 +247,7 @@ impl Node {
             lines: mpsc::channel(1).0,
             platform: Box::new(|_| Box::new(())),
             initialised: Box::new(|| {}),
+            answered: oneshot::channel().0,
         }
     }
 

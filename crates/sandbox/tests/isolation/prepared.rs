@@ -42,7 +42,7 @@ async fn serve(prepared: Prepared, job: &Job, event: &str, keep: bool) -> (Ran, 
     let request_id = RequestId::new(model::Timestamp(0));
     let job = Job { payload: event.to_owned().into(), request_id, keep, ..job.clone() };
     let (to, mut from) = mpsc::channel(10_000);
-    let ran = timeout(DEADLINE, prepared.run(job, to)).await;
+    let ran = timeout(DEADLINE, prepared.run(job, to, tokio::sync::oneshot::channel().0)).await;
     let (report, kept) = ran.expect("it ends in time").unwrap();
     let mut lines = Vec::new();
     while let Ok(line) = from.try_recv() {

@@ -91,7 +91,10 @@ fn source(what: &str) -> String {
 async fn refused(node: &Node, job: &Job) -> String {
     let Err((reason, process)) = node.template(&job.function).await else { return "none".to_owned() };
     let process = process.unwrap_or_else(|| panic!("it does not go on: {reason}"));
-    let (report, _) = process.run(job.clone(), tokio::sync::mpsc::channel(100).0).await.unwrap();
+    let (report, _) = process
+        .run(job.clone(), tokio::sync::mpsc::channel(100).0, tokio::sync::oneshot::channel().0)
+        .await
+        .unwrap();
     assert_eq!(Ran { report, lines: Vec::new() }.answer(), "[7, true]", "{reason}");
     reason
 }
@@ -164,7 +167,13 @@ async fn a_function_that_meddles_with_its_template_harms_itself_only() {
                     let platform = crate::fixture::no_platform();
                     said.push(match node.sandbox.clone_of(&template.original(), platform).await {
                         Ok(Ok(copy)) => {
-                            let ran = copy.run(job.clone(), tokio::sync::mpsc::channel(100).0).await;
+                            let ran = copy
+                                .run(
+                                    job.clone(),
+                                    tokio::sync::mpsc::channel(100).0,
+                                    tokio::sync::oneshot::channel().0,
+                                )
+                                .await;
                             format!("{:?}", ran.unwrap().0.outcome)
                         }
                         Ok(Err(reason)) => reason,

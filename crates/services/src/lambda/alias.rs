@@ -53,7 +53,8 @@ pub(super) fn check_target(
     }
     let weights = routing.and_then(|routing| routing.additional_version_weights.as_ref());
     for (version, weight) in weights.into_iter().flatten() {
-        let shown = format!("{{{version}={weight}}}");
+        // A whole number is shown with its zero, as in Java.
+        let shown = format!("{{{version}={weight:?}}}");
         let member = "routingConfig.additionalVersionWeights";
         checks.holds(
             member,
@@ -109,13 +110,16 @@ pub(super) fn check_routes(view: &View<'_>, arn: &FunctionArn, alias: &Alias) ->
 
 /// The alias `name` of the function that a request names.
 pub(super) fn load(view: &View<'_>, named: &Named, name: &str) -> Result<Alias, Error> {
-    let arn = named.arn.qualified(name);
-    let missing = || Fault::new("ResourceNotFoundException", 404, format!("Cannot find alias arn: {arn}"));
-    let alias = view.get(&ALIASES, arn.as_str())?;
-    if alias.is_none() {
+    find(view, &named.arn.qualified(name)).or_else(|missing| {
         Function::load(view, named)?;
-    }
-    alias.ok_or_else(|| missing().into())
+        Err(missing)
+    })
+}
+
+/// The alias `arn`, of whose function nothing is known.
+pub(super) fn find(view: &View<'_>, arn: &FunctionArn) -> Result<Alias, Error> {
+    let missing = || Fault::new("ResourceNotFoundException", 404, format!("Cannot find alias arn: {arn}"));
+    view.get(&ALIASES, arn.as_str())?.ok_or_else(|| missing().into())
 }
 
 /// An alias as the API shows it.

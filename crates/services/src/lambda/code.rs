@@ -4,6 +4,7 @@ use super::Lambda;
 use super::error::{Error, invalid};
 use super::refusal::{Rest, refuse};
 use crate::object::read::{ReadError, Reader};
+use crate::object::versions::object_at;
 use crate::object::{OBJECTS, Object, object_key};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,10 +12,10 @@ use model::{CodeId, limits};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use store::Store;
 use store::blob::{BlobId, Pinned};
 use store::kv::From;
 use store::package::PackageError;
+use store::{Store, View};
 use wire::Fault;
 
 /// Where a function's code comes from.
@@ -26,6 +27,8 @@ pub(super) struct Code {
     bucket: Option<String>,
     #[serde(rename = "S3Key")]
     key: Option<String>,
+    #[serde(rename = "S3ObjectVersion")]
+    version: Option<String>,
     #[serde(flatten)]
     rest: Rest,
 }
@@ -53,8 +56,10 @@ impl Lambda {
     pub(super) async fn stage(&self, operation: &str, code: Code) -> Result<Staged, Error> {
         refuse(operation, &code.rest)?;
         let staged = match (code.zip_file, code.bucket, code.key) {
-            (Some(zip), None, None) => self.take_from_request(zip).await?,
-            (None, Some(bucket), Some(key)) => self.take_from_bucket(&bucket, &key).await?,
+            (Some(zip), None, None) if code.version.is_none() => self.take_from_request(zip).await?,
+            (None, Some(bucket), Some(key)) => {
+                self.take_from_bucket(&bucket, &key, code.version.as_deref()).await?
+            }
             (None, _, _) => return Err(invalid("Please provide a source for function code.").into()),
             (Some(_), _, _) => {
                 return Err(invalid(
@@ -93,8 +98,13 @@ impl Lambda {
     }
 
     /// Copies the object's bytes, which then live as long as the function does; on disk they are one file.
-    async fn take_from_bucket(&self, bucket: &str, key: &str) -> Result<Staged, Error> {
-        let (store, object) = (self.store.clone(), self.object(bucket, key)?);
+    async fn take_from_bucket(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Staged, Error> {
+        let (store, object) = (self.store.clone(), self.object(bucket, key, version)?);
         if object.len == 0 {
             return Err(invalid("Uploaded file must be a non-empty zip").into());
         }
@@ -122,10 +132,17 @@ impl Lambda {
         Ok(Staged { id: code_id(hash), zip })
     }
 
-    fn object(&self, bucket: &str, key: &str) -> Result<Object, Error> {
+    fn object(&self, bucket: &str, key: &str, version: Option<&str>) -> Result<Object, Error> {
         let prefix = object_key(bucket, "");
-        self.store.read(|view| match view.get(&OBJECTS, object_key(bucket, key))? {
+        let find = |view: &View<'_>| match version {
+            Some(version) => object_at(view, bucket, key, version),
+            None => view.get(&OBJECTS, object_key(bucket, key)),
+        };
+        self.store.read(|view| match find(view)? {
             Some(object) => Ok(object),
+            None if version.is_some() => {
+                Err(from_s3("NoSuchVersion", "The specified version does not exist.").into())
+            }
             None if view.scan(&OBJECTS, &prefix, From::At(&prefix), 1)?.is_empty() => {
                 Err(from_s3("NoSuchBucket", "The specified bucket does not exist or is empty").into())
             }
@@ -191,6 +208,9 @@ fn unpackable(error: PackageError) -> Error {
     match error {
         PackageError::Store(error) => error.into(),
         PackageError::TooLarge => too_large().into(),
+        PackageError::NotAnArchive(_) => {
+            invalid("Could not unzip uploaded file. Please check your file, then try to upload again.").into()
+        }
         error => invalid(format!(
             "Could not unzip uploaded file. Please check your file, then try to upload again. The reason: {error}."
         ))

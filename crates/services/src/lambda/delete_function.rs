@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html>
 
 use super::Lambda;
-use super::error::{Error, conflict, invalid, no_function};
+use super::error::{Error, conflict, invalid, not_found};
 use super::event_rules;
 use super::function::Function;
 use super::list_aliases::aliases_of;
@@ -45,7 +45,11 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
 }
 
 fn delete_version(tx: &Tx<'_>, named: &Named, version: &str) -> Result<Vec<BlobId>, Error> {
-    let function = Function::find(tx, &named.target())?.ok_or_else(|| no_function(named))?;
+    if Function::find(tx, &named.arn)?.is_none() {
+        return Err(not_found(format!("Function not found: {}", named.arn)).into());
+    }
+    // A version that is not there is as good as deleted.
+    let Some(function) = Function::find(tx, &named.target())? else { return Ok(Vec::new()) };
     let leads = |alias: &Alias| alias.version == version || alias.weights.contains_key(version);
     if let Some((alias, _)) = aliases_of(tx, &named.arn, None, 1, leads)?.first() {
         return Err(conflict(format!(

@@ -12,16 +12,18 @@ use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use model::FunctionArn;
+use model::limits::CODE_URL;
+use model::{CodeId, FunctionArn};
+use ring::hmac;
 use serde_json::{Value, json};
 use store::View;
 use store::blob::BlobId;
 use store::rules::RESERVED;
 use tokio::io::AsyncReadExt;
 use wire::rest_json::Call;
-use wire::{Body, Response};
+use wire::{Body, Fault, Response};
 
-/// The path below which zips are downloaded: `/_mayfly/code/ARN/CODE`.
+/// The path below which zips are downloaded: `/_mayfly/code/ARN/CODE?Expires=SECONDS&Signature=...`.
 pub const CODE_PATH: &str = "/_mayfly/code/";
 
 /// The bytes of a zip that are in memory at one time.
@@ -32,8 +34,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     let function = lambda.store.read(|view| Function::resolve(view, &named))?;
     let reserved = lambda.store.read(|view| view.get(&RESERVED, named.arn.as_str()))?;
-    let location =
-        format!("{}{CODE_PATH}{}/{}", lambda.endpoint.get(), function.spec.arn, function.spec.code);
+    let location = lambda.location(function.spec.arn.as_str(), &function.spec.code);
     let mut shown = json!({
         "Configuration": lambda.shown(&function, &named.shown()),
         "Code": {"RepositoryType": "S3", "Location": location},
@@ -50,6 +51,41 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
 }
 
 impl Lambda {
+    /// Where the zip of what this ARN names can be downloaded for ten minutes from now on.
+    pub(super) fn location(&self, arn: &str, code: &CodeId) -> String {
+        let expires = self.store.now().after(CODE_URL).seconds();
+        let path = format!("{arn}/{code}");
+        let signature = hex(hmac::sign(&self.signer(), &signed(&path, expires)).as_ref());
+        format!("{}{CODE_PATH}{path}?Expires={expires}&Signature={signature}", self.endpoint.get())
+    }
+
+    fn signer(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.store.key().bytes())
+    }
+
+    /// Whether `query` is what [`Lambda::location`] has given out for `path`, and still holds.
+    ///
+    /// # Errors
+    /// What the caller is told, as by S3.
+    pub fn may_have_code(&self, path: &str, query: &str) -> Result<(), Fault> {
+        let value = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+        };
+        let denied = |message: &str| Fault::new("AccessDenied", 403, message);
+        let expires = value("Expires").and_then(|expires| expires.parse::<i64>().ok());
+        let signature = value("Signature").and_then(unhex);
+        let (Some(expires), Some(signature)) = (expires, signature) else {
+            return Err(denied("Access Denied"));
+        };
+        hmac::verify(&self.signer(), &signed(path, expires), &signature)
+            .map_err(|_| denied("Access Denied"))?;
+        match self.store.now().seconds() > expires {
+            true => Err(denied("Request has expired")),
+            false => Ok(()),
+        }
+    }
+
     /// The zip of a function as a download; `path` is what follows [`CODE_PATH`]: the ARN of the function or a
     /// version of it, and the code that it has now.
     ///
@@ -79,6 +115,21 @@ impl Lambda {
     }
 }
 
+/// What a signature is made of.
+fn signed(path: &str, expires: i64) -> Vec<u8> {
+    format!("mayfly code\n{path}\n{expires}").into_bytes()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks_exact(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.map(byte).collect::<Option<Vec<_>>>().filter(|bytes| bytes.len() * 2 == text.len())
+}
+
 /// The name, the zip and its length of a function or a version of it, or of a version of a layer, if it has this code.
 fn zip_of(view: &View<'_>, arn: &str, code: &str) -> store::Result<Option<(String, BlobId, u64)>> {
     if let Some(arn) = FunctionArn::parse(arn) {
@@ -94,7 +145,7 @@ fn zip_of(view: &View<'_>, arn: &str, code: &str) -> store::Result<Option<(Strin
 
 #[cfg(test)]
 mod tests {
-    use super::CODE_PATH;
+    use super::{CODE_PATH, hex, hmac, signed};
     use crate::lambda::testing::{ARN, Bench, ZIP, base64};
     use serde_json::json;
 
@@ -108,6 +159,16 @@ mod tests {
         assert_eq!(got.get("Concurrency"), None);
         let location = got["Code"]["Location"].as_str().unwrap();
         let path = location.strip_prefix("http://127.0.0.1:4566").unwrap().strip_prefix(CODE_PATH).unwrap();
+        let (path, query) = path.split_once('?').unwrap();
+        let may =
+            |path: &str, query: &str| bench.lambda.may_have_code(path, query).map_err(|fault| fault.message);
+        may(path, query).unwrap();
+        for (path, query) in [(path, ""), ("other", query), (path, &query.replace("Expires=", "Expires=1"))] {
+            assert_eq!(may(path, query).unwrap_err(), "Access Denied");
+        }
+        let old = hex(hmac::sign(&bench.lambda.signer(), &signed(path, 1)).as_ref());
+        let old = may(path, &format!("Expires=1&Signature={old}"));
+        assert_eq!(old.unwrap_err(), "Request has expired");
         let download = bench.lambda.code(path).unwrap().unwrap();
         assert_eq!(base64(&download.into_body().read(1000).await.unwrap()), ZIP);
         for path in ["f", "f/0", &format!("{ARN}/0"), &format!("{ARN}:1/x"), ""] {

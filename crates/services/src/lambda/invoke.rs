@@ -55,11 +55,14 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
         _ => {
             lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
             refuse_loop(lambda, &event)?;
-            let Ok(ticket) = lambda.store.sync_lane().submit(event) else {
+            let lane = lambda.store.sync_lane();
+            let tail = log_type == "Tail";
+            let submitted = if tail { lane.submit_logged(event) } else { lane.submit(event) };
+            let Ok(ticket) = submitted else {
                 return Ok(too_many(Throttled::Account));
             };
             match ticket.answer().await {
-                Ok(answer) => Ok(answered(answer, log_type == "Tail")),
+                Ok(answer) => Ok(answered(answer, tail)),
                 Err(Unanswered::Throttled(why)) => Ok(too_many(why)),
                 // The scheduler has logged why, or the server is stopping.
                 Err(Unanswered::Broken) => Err(Fault::internal("ServiceException", call.id).into()),

@@ -42,7 +42,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     if kind == "DryRun" {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }
-    let Ok((ticket, mut parts)) = lambda.store.sync_lane().submit_streamed(event) else {
+    let Ok((ticket, mut parts)) = lambda.store.sync_lane().submit_streamed(event, log_type == "Tail") else {
         return Ok(too_many(Throttled::Account));
     };
     let mut headers = HeaderMap::new();

@@ -11,6 +11,7 @@ use model::{FunctionArn, LATEST, limits};
 use serde::Deserialize;
 use serde_json::Value;
 use store::alias::is_alias;
+use store::rules::RESERVED;
 use store::{Tx, View};
 use wire::rest_json::Call;
 
@@ -43,6 +44,12 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         .store
         .write(move |tx| {
             let arn = owner(tx, &named)?;
+            let reserved = tx.get(&RESERVED, named.arn.as_str())?;
+            if reserved.is_some_and(|reserved| reserved.executions < requested) {
+                let message = "Requested Provisioned Concurrency should not be greater than the \
+                               reservedConcurrentExecution for function";
+                return Err(invalid(message).into());
+            }
             check_rivals(tx, &named.arn, &arn)?;
             let asked = Provisioned { requested, modified: tx.now() };
             tx.put(&PROVISIONED, arn.as_str(), &asked)?;
@@ -78,7 +85,7 @@ pub(super) fn owner(view: &View<'_>, named: &Named) -> Result<FunctionArn, Error
             let message = "The function resource provided must be an alias or a published version.";
             return Err(invalid(message).into());
         }
-        Some(alias) if is_alias(alias) => drop(super::alias::load(view, named, alias)?),
+        Some(alias) if is_alias(alias) => drop(super::alias::find(view, &arn)?),
         Some(_) => drop(super::function::Function::resolve(view, named)?),
     }
     if version_of(view, &arn)?.is_none() {

@@ -198,7 +198,8 @@ impl Settings {
         }
         let size: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > limits::ENVIRONMENT {
-            return Err(invalid(format!("{UNABLE} exceeded the 4KB limit. Bytes measured: {size}")));
+            let measured = serde_json::to_string(variables).unwrap_or_default();
+            return Err(invalid(format!("{UNABLE} exceeded the 4KB limit. String measured: {measured}")));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 pub mod cipher;
 pub mod incoming;
 pub mod read;
+pub mod versions;
 
 use cipher::Encryption;
 use model::Timestamp;

@@ -9,60 +9,14 @@
 use super::bucket::{Bucket, Versioning};
 use super::error::{Error, Result, refuse};
 use super::event::next_sequence;
+pub(super) use crate::object::versions::{Entry, Marker, NULL, VERSIONS, base};
+use crate::object::versions::{NULLS, Sequence, escape, sequence_of, slot};
 use crate::object::{OBJECTS, Object, object_key};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::Timestamp;
 use s3s::S3ErrorCode;
-use serde::{Deserialize, Serialize};
-use store::kv::{From as Start, Stored, Table};
+use store::kv::From as Start;
 use store::{Tx, View};
-
-/// All versions that are not current objects, by [`slot`].
-pub(super) const VERSIONS: Table<Entry> = Table::new("s3.version");
-
-/// Where among them a key's null version lies, by [`base`].
-const NULLS: Table<Sequence> = Table::new("s3.null");
-
-/// The name of the version that has none.
-pub(super) const NULL: &str = "null";
-
-/// One version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Entry {
-    Object(Box<Object>),
-    Marker(Marker),
-}
-
-/// A delete marker.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Marker {
-    pub(super) version: Option<String>,
-    pub(super) at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Sequence(u64);
-
-impl Stored for Entry {}
-impl Stored for Sequence {}
-
-impl Entry {
-    pub(super) fn version(&self) -> Option<&str> {
-        match self {
-            Entry::Object(object) => object.version.as_deref(),
-            Entry::Marker(marker) => marker.version.as_deref(),
-        }
-    }
-
-    /// Since when it is there.
-    pub(super) fn at(&self) -> Timestamp {
-        match self {
-            Entry::Object(object) => object.last_modified,
-            Entry::Marker(marker) => marker.at,
-        }
-    }
-}
 
 /// A version that was looked for.
 #[derive(Clone, Debug)]
@@ -79,28 +33,11 @@ pub(super) fn shown(version: Option<&str>) -> String {
     version.unwrap_or(NULL).to_owned()
 }
 
-/// A prefix of all slots of `key`. Zero bytes in a key are escaped, so that keys keep their order.
-pub(super) fn base(bucket: &str, key: &str) -> Vec<u8> {
-    let mut base = object_key(bucket, "");
-    escape(key, &mut base);
-    base.extend_from_slice(b"\0\0");
-    base
-}
-
 /// A prefix of the slots of all keys that begin with `prefix`.
 pub(super) fn prefix_base(bucket: &str, prefix: &str) -> Vec<u8> {
     let mut base = object_key(bucket, "");
     escape(prefix, &mut base);
     base
-}
-
-fn escape(key: &str, into: &mut Vec<u8>) {
-    for byte in key.bytes() {
-        into.push(byte);
-        if byte == 0 {
-            into.push(0xff);
-        }
-    }
 }
 
 /// The object's key in a record's key that is [`base`] and `rest` bytes more.
@@ -126,13 +63,6 @@ pub(super) fn read_slot(bucket: &str, slot: &[u8]) -> Result<String> {
     read_base(bucket, slot, 8)
 }
 
-/// The place of the version with `sequence`: newer ones first.
-fn slot(bucket: &str, key: &str, sequence: u64) -> Vec<u8> {
-    let mut slot = base(bucket, key);
-    slot.extend_from_slice(&(!sequence).to_be_bytes());
-    slot
-}
-
 /// A new id, and its number: ids rise with time.
 fn new_id(tx: &Tx<'_>) -> Result<(String, u64)> {
     let sequence = next_sequence(tx)?;
@@ -140,11 +70,6 @@ fn new_id(tx: &Tx<'_>) -> Result<(String, u64)> {
     bytes[..8].copy_from_slice(&sequence.to_be_bytes());
     bytes[8..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
     Ok((URL_SAFE_NO_PAD.encode(bytes), sequence))
-}
-
-fn sequence_of(id: &str) -> Option<u64> {
-    let bytes = URL_SAFE_NO_PAD.decode(id).ok().filter(|bytes| bytes.len() == 24)?;
-    bytes.get(..8)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// The version `version` of `key`, or the newest one.

@@ -79,6 +79,8 @@ pub struct Waiting {
     pub since: Instant,
     /// Takes the answer as the function writes it, for a caller that reads along.
     pub stream: Option<mpsc::Sender<Part>>,
+    /// The caller wants the end of the log: the answer waits until it is whole.
+    pub whole_log: bool,
     reply: oneshot::Sender<Result<Answer, Throttled>>,
     _room: Room,
     place: Option<Place>,
@@ -175,7 +177,15 @@ impl SyncLane {
     /// # Errors
     /// [`LaneFull`] when too many wait already, or when nobody takes events any more.
     pub fn submit(&self, event: Event) -> std::result::Result<Ticket, LaneFull> {
-        self.submit_with(event, None)
+        self.submit_with(event, None, false)
+    }
+
+    /// Puts `event` into the lane for a caller who wants the end of its log too.
+    ///
+    /// # Errors
+    /// As [`SyncLane::submit`].
+    pub fn submit_logged(&self, event: Event) -> std::result::Result<Ticket, LaneFull> {
+        self.submit_with(event, None, true)
     }
 
     /// Puts `event` into the lane; its answer can be read while the function writes it. When the parts end, the ticket
@@ -186,15 +196,17 @@ impl SyncLane {
     pub fn submit_streamed(
         &self,
         event: Event,
+        whole_log: bool,
     ) -> std::result::Result<(Ticket, mpsc::Receiver<Part>), LaneFull> {
         let (stream, parts) = mpsc::channel(limits::STREAM_PIECES);
-        Ok((self.submit_with(event, Some(stream))?, parts))
+        Ok((self.submit_with(event, Some(stream), whole_log)?, parts))
     }
 
     fn submit_with(
         &self,
         event: Event,
         stream: Option<mpsc::Sender<Part>>,
+        whole_log: bool,
     ) -> std::result::Result<Ticket, LaneFull> {
         let (reply, answer) = oneshot::channel();
         let id = event.id;
@@ -205,6 +217,7 @@ impl SyncLane {
                 event,
                 since: Instant::now(),
                 stream,
+                whole_log,
                 reply,
                 _room: room,
                 place: Some(place),

@@ -7,13 +7,16 @@
 
 mod body;
 mod desk;
+mod extensions;
 mod reply;
 mod serve;
 
+use super::extensions::Extensions;
 use super::frames::{Breach, Frame, Invocation};
 use bytes::Bytes;
 use desk::{Desk, Platform, Said};
 use model::limits::STREAM_PIECES;
+use serve::Office;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -26,6 +29,18 @@ use tokio::time::timeout;
 /// How many things a runtime may say that nobody has heard yet; it says three at the most for one event,
 /// beside the parts of its answer.
 const UNHEARD: usize = 4 + STREAM_PIECES;
+
+/// Serves extensions on this socket, where the runtime has a channel instead of the API; ends with what it returns.
+pub(super) fn serve_extensions(
+    listener: TcpListener,
+    extensions: Arc<Extensions>,
+) -> io::Result<JoinSet<()>> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let office = Office { desk: None, extensions: Some(extensions) };
+    let mut server = JoinSet::new();
+    server.spawn(serve::listen(listener, Arc::new(office)));
+    Ok(server)
+}
 
 /// The Runtime API of one process. Dropping it ends every connection.
 #[derive(Debug)]
@@ -53,10 +68,15 @@ impl RuntimeApi {
         self.desk.has_asked();
     }
 
-    /// Serves the API on this socket.
-    pub(super) fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+    /// Serves the API on this socket, to the runtime and to extensions.
+    pub(super) fn listen(
+        &mut self,
+        listener: TcpListener,
+        extensions: Option<Arc<Extensions>>,
+    ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        self.server.spawn(serve::listen(listener, Arc::clone(&self.desk)));
+        let office = Office { desk: Some(Arc::clone(&self.desk)), extensions };
+        self.server.spawn(serve::listen(listener, Arc::new(office)));
         Ok(())
     }
 

@@ -51,11 +51,12 @@ impl Event {
 
 /// What a runtime hears when its answer has been taken.
 pub(super) fn accepted() -> Reply {
-    json(StatusCode::ACCEPTED, &json!({"status": "OK"}))
+    json(StatusCode::ACCEPTED, Bytes::from_static(br#"{"status":"OK"}"#))
 }
 
-fn json(status: StatusCode, document: &serde_json::Value) -> Reply {
-    let mut reply = Response::new(Full::new(document.to_string().into()));
+/// A reply with this document.
+pub(super) fn json(status: StatusCode, document: Bytes) -> Reply {
+    let mut reply = Response::new(Full::new(document));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
@@ -88,7 +89,8 @@ impl Refusal {
 
     pub(super) fn reply(&self) -> Reply {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = json(status, &json!({"errorMessage": self.message, "errorType": self.kind}));
+        let document = json!({"errorMessage": self.message, "errorType": self.kind});
+        let mut reply = json(status, document.to_string().into());
         if let Some(allow) = self.allow {
             reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         }

@@ -1,8 +1,11 @@
 //! Connections of a custom runtime, and what is at which path.
 
+use super::super::extensions::Extensions;
 use super::super::frames::{Breach, Frame};
+use super::super::telemetry::Api;
 use super::body::{self, Missing};
 use super::desk::{Claim, Desk};
+use super::extensions;
 use super::reply::{self, Refusal, Reply};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -23,8 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// How many connections are served at one time; a runtime needs one.
-const CONNECTIONS: usize = 16;
+/// How many connections are served at one time: a runtime needs one, an extension two.
+const CONNECTIONS: usize = 32;
 
 /// The longest head of a request, in bytes.
 const HEAD: usize = 64 * 1024;
@@ -38,24 +41,48 @@ const QUESTION: &[u8] = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHo
 /// How long to wait before accepting again when the machine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Whom a connection may speak to.
+#[derive(Debug)]
+pub(in crate::client) struct Office {
+    /// For the runtime, if it has no event channel.
+    pub(super) desk: Option<Arc<Desk>>,
+    /// For extensions, if the process may have any.
+    pub(super) extensions: Option<Arc<Extensions>>,
+}
+
+impl Office {
+    /// Returns when the run is over and nobody has anything more to say.
+    async fn gone(&self) {
+        match &self.desk {
+            Some(desk) if !self.is_extended() => desk.gone().await,
+            // It ends with the process.
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn is_extended(&self) -> bool {
+        self.extensions.as_ref().is_some_and(|extensions| extensions.roster.counts().0)
+    }
+}
+
 /// Serves until the run is over, and then reads what has come before.
-pub(super) async fn listen(listener: TcpListener, desk: Arc<Desk>) {
+pub(super) async fn listen(listener: TcpListener, office: Arc<Office>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             (stream, permit) = accept(&listener, &room) => {
-                connections.spawn(converse(stream, permit, Arc::clone(&desk)));
+                connections.spawn(converse(stream, permit, Arc::clone(&office)));
             }
             Some(_) = connections.join_next() => {}
-            () = desk.gone() => break,
+            () = office.gone() => break,
         }
     }
     // Asked directly: the runtime may not have been told yet that somebody waits.
     let Ok(listener) = listener.into_std() else { return };
     while let (Ok(permit), Ok((stream, _))) = (Arc::clone(&room).try_acquire_owned(), listener.accept()) {
         if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-            connections.spawn(converse(stream, permit, Arc::clone(&desk)));
+            connections.spawn(converse(stream, permit, Arc::clone(&office)));
         }
     }
     connections.join_all().await;
@@ -74,13 +101,13 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Ow
 }
 
 /// Serves one connection to its end.
-async fn converse(stream: TcpStream, _permit: OwnedSemaphorePermit, desk: Arc<Desk>) {
+async fn converse(stream: TcpStream, _permit: OwnedSemaphorePermit, office: Arc<Office>) {
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     // A copy has sent its question before it was one, to another server.
-    let before = if desk.is_question() { QUESTION } else { &[] };
+    let before = if office.desk.as_ref().is_some_and(|desk| desk.is_question()) { QUESTION } else { &[] };
     let stream = join(before.chain(reader), writer);
-    let service = service_fn(|request| serve(&desk, request));
+    let service = service_fn(|request| serve(&office, request));
     // No limit of time: slow or fast, a function has its own time limit.
     let mut http = http1::Builder::new();
     // What a process sent just before its end counts although nobody reads the reply.
@@ -89,9 +116,9 @@ async fn converse(stream: TcpStream, _permit: OwnedSemaphorePermit, desk: Arc<De
 }
 
 /// Answers one request. An error closes the connection: the run is over.
-async fn serve(desk: &Desk, request: Request<Incoming>) -> io::Result<Reply> {
+async fn serve(office: &Office, request: Request<Incoming>) -> io::Result<Reply> {
     let (head, mut body) = request.into_parts();
-    match dispatch(desk, &head, &mut body).await {
+    match dispatch(office, &head, &mut body).await {
         Ok(Some(reply)) => Ok(reply),
         Ok(None) => Err(io::ErrorKind::ConnectionAborted.into()),
         Err(refusal) => {
@@ -101,13 +128,45 @@ async fn serve(desk: &Desk, request: Request<Incoming>) -> io::Result<Reply> {
     }
 }
 
-async fn dispatch(desk: &Desk, head: &Parts, body: &mut Incoming) -> Result<Option<Reply>, Refusal> {
+async fn dispatch(office: &Office, head: &Parts, body: &mut Incoming) -> Result<Option<Reply>, Refusal> {
     let path = head.uri.path();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let only = |method: Method, name| {
         if head.method == method { Ok(()) } else { Err(Refusal::method(name, path)) }
     };
+    let nothing = || Refusal::new(404, "NotFound", format!("there is nothing at {path}"));
+    let extensions = || {
+        let closed = "Extension registration closed already";
+        office.extensions.as_ref().ok_or_else(|| Refusal::new(403, "Extension.RegistrationClosed", closed))
+    };
     match segments[..] {
+        ["2020-01-01", "extension", ref path @ ..] => {
+            extensions::serve(extensions()?, (&head.method, path), &head.headers, body).await.map(Some)
+        }
+        ["2022-07-01", "telemetry"] | ["2022-07-01", "telemetry", ""] => {
+            only(Method::PUT, "PUT")?;
+            extensions::subscribe(extensions()?, Api::Telemetry, &head.headers, body).await.map(Some)
+        }
+        ["2020-08-15", "logs"] | ["2020-08-15", "logs", ""] => {
+            only(Method::PUT, "PUT")?;
+            extensions::subscribe(extensions()?, Api::Logs, &head.headers, body).await.map(Some)
+        }
+        _ => runtime(office.desk.as_deref().ok_or_else(nothing)?, head, &segments, body).await,
+    }
+}
+
+/// Answers a runtime.
+async fn runtime(
+    desk: &Desk,
+    head: &Parts,
+    segments: &[&str],
+    body: &mut Incoming,
+) -> Result<Option<Reply>, Refusal> {
+    let path = head.uri.path();
+    let only = |method: Method, name| {
+        if head.method == method { Ok(()) } else { Err(Refusal::method(name, path)) }
+    };
+    match *segments {
         ["2018-06-01", "runtime", "invocation", "next"] => {
             only(Method::GET, "GET")?;
             Ok(desk.ask().await?.map(|event| event.reply()))
@@ -127,15 +186,8 @@ async fn dispatch(desk: &Desk, head: &Parts, body: &mut Incoming) -> Result<Opti
         ["2018-06-01", "runtime", "restore", ..] => {
             Err(Refusal::new(404, "NotFound", format!("{path} is for functions with SnapStart")))
         }
-        ["2020-01-01", "extension", ..] => Err(not_yet("Extensions", path)),
-        ["2022-07-01", "telemetry"] => Err(not_yet("Telemetry", path)),
-        ["2020-08-15", "logs"] => Err(not_yet("Logs", path)),
         _ => Err(Refusal::new(404, "NotFound", format!("there is nothing at {path}"))),
     }
-}
-
-fn not_yet(api: &str, path: &str) -> Refusal {
-    Refusal::new(501, "NotImplemented", format!("Mayfly has no {api} API yet: {path}"))
 }
 
 /// Takes the answer: whole, or piece by piece as it is written.
@@ -216,6 +268,6 @@ async fn error(
     }
 }
 
-fn truncated() -> Refusal {
+pub(super) fn truncated() -> Refusal {
     Refusal::new(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 }

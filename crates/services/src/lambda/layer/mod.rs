@@ -49,9 +49,8 @@ impl Lambda {
     fn shown_layer(&self, arn: &LayerArn, number: u64, layer: &LayerVersion) -> Value {
         let mut shown = self.listed_layer(arn, number, layer);
         shown["LayerArn"] = json!(arn.to_string());
-        let path = super::get_function::CODE_PATH;
         shown["Content"] = json!({
-            "Location": format!("{}{path}{}/{}", self.endpoint.get(), arn.version(number), layer.code),
+            "Location": self.location(&arn.version(number), &layer.code),
             "CodeSha256": super::function::base64_of_hex(&layer.code.0),
             "CodeSize": layer.zip_len,
         });
@@ -102,6 +101,8 @@ mod tests {
         assert_eq!(layers["Layers"][0]["LatestMatchingVersion"]["Version"], 2);
         let location = first["Content"]["Location"].as_str().unwrap();
         let path = location.strip_prefix("http://127.0.0.1:4566/_mayfly/code/").unwrap();
+        let (path, query) = path.split_once('?').unwrap();
+        bench.lambda.may_have_code(path, query).unwrap();
         assert!(bench.lambda.code(path).unwrap().is_some());
         for _ in 0..2 {
             let gone = bench.send_with("DELETE", &format!("{PATH}/2"), &[], "".into()).await;

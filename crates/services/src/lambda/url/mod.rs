@@ -83,7 +83,8 @@ impl FunctionUrls {
                 whole(ticket, &config.function).await
             }
             InvokeMode::Stream => {
-                let (ticket, parts) = self.store.sync_lane().submit_streamed(event).map_err(|_| TOO_MANY)?;
+                let (ticket, parts) =
+                    self.store.sync_lane().submit_streamed(event, false).map_err(|_| TOO_MANY)?;
                 streamed::response(ticket, parts, &config.function).await
             }
         }?;
