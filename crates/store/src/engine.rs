@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -98,6 +99,7 @@ struct Shared {
     specs: Kept,
     key: InstallationKey,
     rules: KeptRules,
+    small_limit: OnceLock<usize>,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -190,6 +192,7 @@ impl Store {
             specs: Kept::default(),
             key,
             rules: KeptRules::default(),
+            small_limit: OnceLock::new(),
             wakes,
             clock,
             _lock: lock,
@@ -299,6 +302,10 @@ impl Store {
 
     pub(crate) fn kept_rules(&self) -> &KeptRules {
         &self.0.rules
+    }
+
+    pub(crate) fn small_limit_cell(&self) -> &OnceLock<usize> {
+        &self.0.small_limit
     }
 
     pub(crate) fn known_starts(&self) -> &Starts {

@@ -8,6 +8,7 @@ use super::error::{Error, Result, refuse};
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings::LIFECYCLE;
+use super::timer;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
 
@@ -60,11 +61,19 @@ async fn set(state: &State, name: String, lifecycle: Option<BucketLifecycleConfi
             bucket.lifecycle = lifecycle.is_some();
             tx.put(&BUCKETS, &name, &bucket)?;
             match lifecycle {
-                Some(lifecycle) => LIFECYCLE.put(tx, &name, &lifecycle),
-                None => LIFECYCLE.delete(tx, &name),
+                Some(lifecycle) => {
+                    timer::set(tx, &name, tx.now())?;
+                    LIFECYCLE.put(tx, &name, &lifecycle)
+                }
+                None => {
+                    timer::unset(tx, &name)?;
+                    LIFECYCLE.delete(tx, &name)
+                }
             }
         })
-        .await
+        .await?;
+    state.timer_set.notify_one();
+    Ok(())
 }
 
 fn malformed() -> Error {

@@ -24,12 +24,19 @@ impl Stored for Told {}
 pub(super) struct Origin {
     pub(super) id: RequestId,
     pub(super) access_key: String,
+    /// The account that acts; empty for somebody who signed nothing.
+    pub(super) account: String,
     pub(super) region: String,
 }
 
 impl Origin {
     pub(super) fn of(context: &Context, region: &str) -> Self {
-        Origin { id: context.id, access_key: context.access_key.clone(), region: region.to_owned() }
+        Origin {
+            id: context.id,
+            access_key: context.access_key.clone(),
+            account: context.account.clone().unwrap_or_default(),
+            region: region.to_owned(),
+        }
     }
 }
 
