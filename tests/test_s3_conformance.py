@@ -77,6 +77,15 @@ def test_etags_of_conditions_need_no_quotes(s3, bucket):
     s3.copy_object(CopySourceIfMatch=etag, **copy)
 
 
+def test_plus_in_the_source_of_a_copy_is_a_space(server, s3, bucket):
+    for key in ("a b", "c+d"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    for source, expected in [("a+b", b"a b"), ("a%20b", b"a b"), ("c%2Bd", b"c+d")]:
+        headers = {"x-amz-copy-source": f"/{bucket}/{source}"}
+        assert raw(server, "PUT", f"/{bucket}/copy", headers, signed=True)[0] == 200
+        assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == expected
+
+
 def test_metadata_of_one_name_is_joined(server, s3, bucket):
     import http.client
     from urllib.parse import urlsplit

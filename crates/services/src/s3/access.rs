@@ -6,7 +6,7 @@ use super::operations::OPERATIONS;
 use super::policy_condition::Asked;
 use super::request::Context;
 use super::rewrite::Source;
-use super::{State, XML_BODY, parameters};
+use super::{State, XML_BODY, acl, grants, parameters};
 use async_trait::async_trait;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -69,6 +69,9 @@ impl Supported {
                     }
                     let deed = authorize::reading(bucket, key, version.as_deref());
                     authorize::check(view, deed, &Asked { headers: None, query: "", ..asked.clone() })?;
+                }
+                if grants::by_grant(context.headers()) {
+                    acl::check_grants_count(view, bucket)?;
                 }
                 // Of many keys at once, each is looked at when its turn comes.
                 if operation == "DeleteObjects" {

@@ -4,8 +4,8 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html>
 
-use super::bucket::Bucket;
-use super::error::{Result, refuse};
+use super::bucket::{Bucket, existing};
+use super::error::{Error, Result, refuse};
 use super::settings::PUBLIC_ACCESS_BLOCK;
 use crate::object::acl::{Acl, Granted, Grantee};
 use s3s::S3ErrorCode;
@@ -55,7 +55,7 @@ pub(super) fn is_owners(acl: &Acl, owner: &str) -> bool {
 pub(super) fn check(view: &View<'_>, name: &str, bucket: &Bucket, acl: Option<&Acl>) -> Result<()> {
     let Some(acl) = acl else { return Ok(()) };
     if bucket.ownership.is_none() && !is_owners(acl, bucket.owner()) {
-        return Err(refuse(S3ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs"));
+        return Err(not_allowed());
     }
     if is_public(acl)
         && PUBLIC_ACCESS_BLOCK.get(view, name)?.and_then(|block| block.block_public_acls) == Some(true)
@@ -63,6 +63,15 @@ pub(super) fn check(view: &View<'_>, name: &str, bucket: &Bucket, acl: Option<&A
         return Err(refuse(S3ErrorCode::AccessDenied, "Access Denied"));
     }
     Ok(())
+}
+
+fn not_allowed() -> Error {
+    refuse(S3ErrorCode::AccessControlListNotSupported, "The bucket does not allow ACLs")
+}
+
+/// Refuses grants where ACLs do not count, whatever they say.
+pub(super) fn check_grants_count(view: &View<'_>, name: &str) -> Result<()> {
+    if existing(view, name)?.ownership.is_none() { Err(not_allowed()) } else { Ok(()) }
 }
 
 /// Whether an ACL gives something to everybody, or to whoever has an account.

@@ -8,7 +8,7 @@ use super::acl::{gives, grants};
 use super::bucket::{BUCKETS, Bucket, existing};
 use super::error::{Error, Result, refuse};
 use super::policy::{Policy, Verdict};
-use super::policy_action;
+use super::policy_action::{self, PAGE};
 use super::policy_condition::Asked;
 use super::settings::{POLICY, PUBLIC_ACCESS_BLOCK};
 use super::version::{self, Entry};
@@ -146,7 +146,7 @@ impl Known<'_, '_> {
             })
         };
         match deed.operation {
-            "GetObject" | "HeadObject" | "GetObjectAttributes" => object(Permission::READ),
+            "GetObject" | "HeadObject" | "GetObjectAttributes" | PAGE => object(Permission::READ),
             "GetObjectAcl" => object(Permission::READ_ACP),
             "PutObjectAcl" => object(Permission::WRITE_ACP),
             "GetObjectTagging" | "PutObjectTagging" | "DeleteObjectTagging" => {

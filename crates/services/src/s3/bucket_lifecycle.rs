@@ -11,6 +11,7 @@ use super::settings::LIFECYCLE;
 use super::timer;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
+use std::time::Duration;
 
 /// The most rules of one bucket, and the longest id.
 const MOST: usize = 1_000;
@@ -53,6 +54,10 @@ pub(super) async fn delete(
     Ok(S3Response::new(DeleteBucketLifecycleOutput {}))
 }
 
+/// How long after rules were put they are followed for the first time, so that who made a mistake can mend it. Where rules
+/// are followed more often than that, it is shorter.
+const SETTLING: Duration = Duration::from_secs(60);
+
 async fn set(state: &State, name: String, lifecycle: Option<BucketLifecycleConfiguration>) -> Result<()> {
     state
         .store
@@ -62,7 +67,7 @@ async fn set(state: &State, name: String, lifecycle: Option<BucketLifecycleConfi
             tx.put(&BUCKETS, &name, &bucket)?;
             match lifecycle {
                 Some(lifecycle) => {
-                    timer::set(tx, &name, tx.now())?;
+                    timer::set(tx, &name, tx.now().after(SETTLING))?;
                     LIFECYCLE.put(tx, &name, &lifecycle)
                 }
                 None => {

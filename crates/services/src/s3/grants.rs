@@ -21,9 +21,14 @@ const HEADERS: &[(&str, &str)] = &[
 /// The most grants of one ACL.
 const MOST: usize = 100;
 
+/// Whether a request grants something by a header.
+pub(super) fn by_grant(headers: &HeaderMap) -> bool {
+    HEADERS.iter().any(|(name, _)| headers.contains_key(*name))
+}
+
 /// Whether a request states an ACL in its headers.
 pub(super) fn in_headers(headers: &HeaderMap) -> bool {
-    headers.contains_key("x-amz-acl") || HEADERS.iter().any(|(name, _)| headers.contains_key(*name))
+    headers.contains_key("x-amz-acl") || by_grant(headers)
 }
 
 /// The ACL that a request's headers ask for, if it is another than the owner's.

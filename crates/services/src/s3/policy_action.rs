@@ -118,11 +118,15 @@ pub(super) fn level(pattern: &str) -> Option<Level> {
     (level != Level::default()).then_some(level)
 }
 
+/// A read for a page of a website: as GetObject, but who may read what is not there learns that it is not there, since
+/// another page stands for it.
+pub(super) const PAGE: &str = "WebsitePage";
+
 /// The action that `operation` is.
 pub(super) fn of(operation: &str, version: bool) -> String {
     let name = match operation {
         "GetObject" | "HeadObject" if version => "GetObjectVersion",
-        "HeadObject" => "GetObject",
+        "HeadObject" | PAGE => "GetObject",
         "GetObjectAttributes" if version => "GetObjectVersionAttributes",
         "GetObjectAcl" if version => "GetObjectVersionAcl",
         "PutObjectAcl" if version => "PutObjectVersionAcl",

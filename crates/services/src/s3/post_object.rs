@@ -279,6 +279,12 @@ fn answer(
     };
     set(ETAG, &etag);
     set(LOCATION, &location);
+    for (algorithm, value) in &put.object.checksums {
+        let name = format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase());
+        if let Ok(name) = HeaderName::try_from(name) {
+            set(name, value);
+        }
+    }
     if let Some(version) = &put.version {
         set(HeaderName::from_static("x-amz-version-id"), version);
     }

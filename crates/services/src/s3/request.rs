@@ -74,6 +74,7 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
     ignore_unreadable_range(&mut head.headers);
     quote_etags(&mut head.headers);
     join_metadata(&mut head.headers);
+    read_plus(&mut head.headers);
     ignore_unreadable_dates(&mut head.headers);
     let report = Report::default();
     let mut claimed = None;
@@ -200,6 +201,16 @@ fn quote_etags(headers: &mut HeaderMap) {
     }
 }
 
+/// In the name of a copy's source, S3 takes `+` for a space, as in a query.
+fn read_plus(headers: &mut HeaderMap) {
+    let name = "x-amz-copy-source";
+    let source =
+        headers.get(name).and_then(|value| value.to_str().ok()).filter(|source| source.contains('+'));
+    if let Some(Ok(source)) = source.map(|source| HeaderValue::from_str(&source.replace('+', "%20"))) {
+        headers.insert(name, source);
+    }
+}
+
 /// Metadata that comes in several headers of one name is one value, as HTTP joins them.
 fn join_metadata(headers: &mut HeaderMap) {
     let several = |name: &&HeaderName| {
@@ -248,6 +259,31 @@ mod tests {
         assert_eq!(headers.len(), 2);
         assert_eq!(headers["x-amz-meta-colour"], "light red");
         assert_eq!(headers["x-amz-acl"], "private");
+    }
+
+    #[test]
+    fn conditions_metadata_and_sources_are_read_as_s3_reads_them() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("if-match", "abc"),
+            ("if-none-match", "*"),
+            ("x-amz-copy-source-if-match", "\"abc\""),
+            ("x-amz-copy-source", "/b/a+b%2Bc"),
+            ("x-amz-meta-a", "1"),
+            ("x-amz-meta-a", "2"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        quote_etags(&mut headers);
+        join_metadata(&mut headers);
+        read_plus(&mut headers);
+        assert_eq!(
+            (&headers["if-match"], &headers["if-none-match"]),
+            (&"\"abc\"".parse().unwrap(), &"*".parse().unwrap())
+        );
+        assert_eq!(headers["x-amz-copy-source-if-match"], "\"abc\"");
+        assert_eq!(headers["x-amz-copy-source"], "/b/a%20b%2Bc");
+        assert_eq!(headers.get_all("x-amz-meta-a").iter().collect::<Vec<_>>(), ["1,2"]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/WebsiteHosting.html>
 
-use super::authorize;
+use super::authorize::{self, Deed};
 use super::encoding::encode_key;
 use super::error::{Error, Result};
+use super::policy_action::PAGE;
 use super::policy_condition::Asked;
 use super::settings::WEBSITE;
 use super::{S3, description::REDIRECT};
@@ -102,7 +103,7 @@ impl S3 {
         headers: &HeaderMap,
     ) -> std::result::Result<Response, StatusCode> {
         let asked = Asked { headers: Some(headers), now: self.state.store.now(), ..Asked::default() };
-        let deed = authorize::reading(bucket, key, None);
+        let deed = Deed { operation: PAGE, bucket, key: Some(key), version: None };
         let may: Result<()> = self.state.store.read(|view| authorize::check(view, deed, &asked));
         if may.is_err() {
             return Err(StatusCode::FORBIDDEN);
