@@ -6,7 +6,8 @@ Each connection sends ten messages of 1 KiB, receives as many and deletes them, 
 deleted. Clients are several processes that speak SQS's JSON protocol over plain sockets, so that what is measured is the
 server. PYTHON is an interpreter that has moto[server]; without it, a virtual environment is made for the run.
 
-`--waiting N` also opens so many long polls on one queue, and tells how long a message takes to one of them.
+`--waiting N` also opens so many long polls on one queue, and tells how long a message takes to one of them. `--queues N`
+makes so many queues, and tells what they cost at rest.
 
 Row of SPECIFICATION.md: D2.
 """
@@ -19,12 +20,12 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+from long_polls import Crowd  # noqa: E402
 from mayfly_process import MayflyProcess  # noqa: E402
 
 BODY = "x" * 1024
@@ -78,34 +79,39 @@ def rate(url, seconds, connections):
 
 def wake(url, waiting):
     """How long a message takes to one of so many long polls, in milliseconds: the median of 50."""
-    queue = Client(url)("CreateQueue", QueueName=f"wait-{time.time_ns()}")["QueueUrl"]
-    arrived = []
-
-    def poll():
-        client = Client(url)
-        while True:
-            got = client("ReceiveMessage", QueueUrl=queue, WaitTimeSeconds=20).get("Messages")
-            if not got or got[0]["Body"] == "end":
-                return
-            arrived.append((time.perf_counter(), got[0]["Body"]))
-
-    threading.stack_size(256 * 1024)
-    pollers = [threading.Thread(target=poll) for _ in range(waiting)]
-    for poller in pollers:
-        poller.start()
-    time.sleep(min(5, 1 + waiting / 500))
     client, taken = Client(url), []
+    queue = client("CreateQueue", QueueName=f"wait-{time.time_ns()}")["QueueUrl"]
+    crowd = Crowd(urlsplit(url).port, queue, waiting)
+    crowd.ask(range(waiting))
+    time.sleep(1 + waiting / 2_000)
     for n in range(50):
         began = time.perf_counter()
         client("SendMessage", QueueUrl=queue, MessageBody=str(n))
-        while len(arrived) <= n:
-            time.sleep(0.0001)
-        taken.append((arrived[n][0] - began) * 1000)
-    for _ in range(0, waiting, 10):
-        client("SendMessageBatch", QueueUrl=queue, Entries=[{"Id": str(n), "MessageBody": "end"} for n in range(10)])
-    for poller in pollers:
-        poller.join()
+        (number, _), = crowd.answers(1, 30)
+        taken.append((time.perf_counter() - began) * 1000)
+        crowd.ask([number])
+    crowd.end()
     return sorted(taken)[len(taken) // 2]
+
+
+def rest(server, count):
+    """What so many empty queues cost at rest: of memory, threads, files, and processor time in five seconds."""
+    def held():
+        process = Path(f"/proc/{server.pid}")
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        times = (process / "stat").read_text().rsplit(")", 1)[1].split()
+        return {"mb": int(status["VmRSS"].split()[0]) / 1024, "threads": int(status["Threads"]),
+                "files": len(list((process / "fd").iterdir())), "cpu_ms": 10 * (int(times[11]) + int(times[12]))}
+
+    client, before, began = Client(server.url), held(), time.time()
+    for n in range(count):
+        client("CreateQueue", QueueName=f"rest-{n}")
+    made, after = time.time() - began, held()
+    time.sleep(5)
+    later = held()
+    return {"queues": count, "created_per_second": round(count / made), "mb": round(after["mb"] - before["mb"], 1),
+            "threads": after["threads"] - before["threads"], "files": after["files"] - before["files"],
+            "cpu_ms_in_5_s": later["cpu_ms"] - after["cpu_ms"]}
 
 
 class Moto:
@@ -140,6 +146,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--waiting", type=int, default=0)
+    parser.add_argument("--queues", type=int, default=0)
     parser.add_argument("--moto", type=Path)
     parser.add_argument("--alone", action="store_true", help="without moto")
     parser.add_argument("--json", type=Path)
@@ -155,6 +162,8 @@ def main():
                 found["moto"] = round(rate(moto.url, options.seconds, options.connections))
             if options.waiting:
                 found["wake_ms"] = round(wake(server.url, options.waiting), 2)
+            if options.queues:
+                found["rest"] = rest(server, options.queues)
         finally:
             server.stop()
             if moto:

@@ -1,5 +1,6 @@
 //! What this machine has: memory, processors, and who runs the program.
 
+use model::limits;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,13 @@ pub(crate) fn memory_mb() -> u64 {
 fn total_of_meminfo(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+/// How many connections of clients this process has room for: a quarter of the files that it may open is left for
+/// all else.
+pub(crate) fn connections() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    files.and_then(|files| usize::try_from(files / 4 * 3).ok()).unwrap_or(usize::MAX).min(limits::CONNECTIONS)
 }
 
 /// How long processors were idle and how long there were any, since the machine was started.

@@ -5,7 +5,7 @@ use crate::front::Front;
 use crate::status::{Status, Tell};
 use crate::{LAUNCHER_ROLE, cli, config, machine};
 use anyhow::{Context, Result, bail};
-use model::{Clock, FunctionArn, REGION, SystemClock};
+use model::{Clock, FunctionArn, REGION, SystemClock, limits};
 use sandbox::{Interpreters, Launcher, LauncherConfig, Network, Sandbox};
 use scheduler::housekeeping::{self, Retention};
 use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
@@ -132,6 +132,7 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
         tokio::spawn(scrubs(s3, config.buckets.clone(), stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
+            machine::connections(),
             Caller::Outside,
             front,
             clock,
@@ -278,6 +279,7 @@ fn inside(front: Arc<dyn Service>, clock: Arc<dyn Clock>) -> Inside {
             Ok(listener) => {
                 let serving = wire::server::serve(
                     listener,
+                    limits::CONNECTIONS_INSIDE,
                     caller,
                     front.clone(),
                     clock.clone(),

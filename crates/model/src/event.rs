@@ -1,9 +1,8 @@
 //! An event: one piece of work for one function.
 
-use crate::{FunctionArn, Timestamp};
+use crate::{FunctionArn, Lineage, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use uuid::Uuid;
 
@@ -24,6 +23,23 @@ impl RequestId {
             u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000,
         );
         RequestId(Uuid::new_v7(stamp))
+    }
+
+    /// The trace header of an event with this id, which led through these functions; sampled, if its function asks for
+    /// it. Nobody collects traces yet.
+    ///
+    /// Source: <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
+    pub fn trace_header(self, sampled: bool, lineage: &Lineage) -> String {
+        let id = self.0.simple().to_string();
+        // The first 48 bits of the id are the milliseconds since 1970.
+        let seconds = u64::from_str_radix(&id[..12], 16).unwrap_or(0) / 1_000;
+        let mut header =
+            format!("Root=1-{seconds:08x}-{};Parent={};Sampled={}", &id[8..], &id[16..], u8::from(sampled));
+        if !lineage.is_empty() {
+            header.push(';');
+            header.push_str(&lineage.field());
+        }
+        header
     }
 }
 
@@ -73,8 +89,8 @@ pub struct Event {
     pub payload: Bytes,
     /// The caller's `ClientContext` (JSON), if it sent one.
     pub client_context: Option<String>,
-    /// The functions whose events led to this one, each with how many of its events did.
-    pub lineage: BTreeMap<FunctionArn, u32>,
+    /// The functions whose events led to this one.
+    pub lineage: Lineage,
 }
 
 impl Event {
@@ -88,7 +104,22 @@ impl Event {
             attempt: 0,
             payload,
             client_context: None,
-            lineage: BTreeMap::new(),
+            lineage: Lineage::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_header_has_the_time_the_id_and_the_lineage() {
+        let id = RequestId::new(Timestamp(1_769_860_800_000));
+        let trace = id.trace_header(false, &Lineage::default());
+        assert!(trace.starts_with("Root=1-697deec0-"), "{trace}");
+        assert_eq!(trace.len(), "Root=1-697deec0-;Parent=;Sampled=0".len() + 24 + 16);
+        let lineage = Lineage::default().through(&FunctionArn::of("f"));
+        assert_eq!(id.trace_header(false, &lineage), format!("{trace};{}", lineage.field()));
     }
 }

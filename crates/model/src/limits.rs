@@ -141,8 +141,12 @@ pub const OBJECT: u64 = 5 * 1024 * MB as u64;
 /// The longest a presigned URL may live (7 days).
 pub const PRESIGNED_EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Connections open at one time at the most.
-pub const CONNECTIONS: usize = 4_096;
+/// Connections of clients open at one time at the most, where the program may open that many files. A long poll holds
+/// one for as long as it waits.
+pub const CONNECTIONS: usize = 16_384;
+
+/// Connections of one function's process to the platform, open at one time at the most.
+pub const CONNECTIONS_INSIDE: usize = 1_024;
 
 /// How long a client may take to send the head of a request.
 pub const REQUEST_HEAD: Duration = Duration::from_secs(30);

@@ -165,6 +165,7 @@ fn job(interpreter: &Interpreter, code_dir: &Path) -> Job {
             environment: Arc::default(),
         },
         invoked: FunctionArn::of("empty"),
+        lineage: Default::default(),
         payload: "{}".into(),
         client_context: None,
         stream: None,

@@ -184,6 +184,7 @@ fn job(policy: NetworkPolicy, code_dir: &Path, handler: &str, event: &str) -> Jo
             environment: Arc::default(),
         },
         invoked: FunctionArn::of("bench"),
+        lineage: Default::default(),
         payload: event.to_owned().into(),
         client_context: None,
         stream: None,

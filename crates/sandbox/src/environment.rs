@@ -55,16 +55,6 @@ pub(crate) fn log_stream(spec: &FunctionSpec, now: Timestamp) -> String {
     format!("{:04}/{:02}/{:02}/[{}]{id}", date.year(), u8::from(date.month()), date.day(), spec.version)
 }
 
-/// The trace header of an event, made of its id; sampled, if the function asks for it. Nobody collects traces yet.
-///
-/// Source: <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>
-pub(crate) fn trace_id(request_id: RequestId, sampled: bool) -> String {
-    let id = request_id.0.simple().to_string();
-    // The first 48 bits of the id are the milliseconds since 1970.
-    let seconds = u64::from_str_radix(&id[..12], 16).unwrap_or(0) / 1_000;
-    format!("Root=1-{seconds:08x}-{};Parent={};Sampled={}", &id[8..], &id[16..], u8::from(sampled))
-}
-
 /// Where programs are looked for by a function of a language: its own come first, as in Lambda.
 pub(crate) fn path(interpreter: &Interpreter) -> String {
     match interpreter.executable.parent().and_then(Path::to_str) {
@@ -206,12 +196,5 @@ mod tests {
         let (spec, now) = (function(&[]).spec, Timestamp(1_769_860_800_000));
         assert!(log_stream(&spec, now).starts_with("2026/01/31/[$LATEST]"));
         assert_ne!(log_stream(&spec, now), log_stream(&spec, now));
-    }
-
-    #[test]
-    fn a_trace_header_has_the_time_and_the_id() {
-        let trace = trace_id(RequestId::new(Timestamp(1_769_860_800_000)), false);
-        assert!(trace.starts_with("Root=1-697deec0-"), "{trace}");
-        assert_eq!(trace.len(), "Root=1-697deec0-;Parent=;Sampled=0".len() + 24 + 16);
     }
 }

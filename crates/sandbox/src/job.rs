@@ -1,7 +1,7 @@
 //! A job, what the server wants to hear while it runs, and the report at its end.
 
 use bytes::Bytes;
-use model::{FunctionArn, FunctionSpec, Metering, Outcome, Part, RequestId, Timestamp};
+use model::{FunctionArn, FunctionSpec, Lineage, Metering, Outcome, Part, RequestId, Timestamp};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ pub struct Job {
     pub function: Function,
     /// The function as whoever caused the event named it: with the version or the alias.
     pub invoked: FunctionArn,
+    /// The functions whose events led to whatever this one leads to, itself among them.
+    pub lineage: Lineage,
     /// The event document: JSON.
     pub payload: Bytes,
     /// The caller's `ClientContext`: JSON.

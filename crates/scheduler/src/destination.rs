@@ -118,12 +118,11 @@ fn record(
     }
     let target = FunctionArn::from_stored(to.clone());
     // Whoever is a part of a loop is not told of its end, or that would be the next round.
-    if condition == Condition::RecursionDetected && event.lineage.contains_key(&target.unqualified()) {
+    if condition == Condition::RecursionDetected && event.lineage.count(&target) > 0 {
         return None;
     }
     let mut record = Event::new(target, Source::Destination, now, document);
-    record.lineage.clone_from(&event.lineage);
-    *record.lineage.entry(event.function.unqualified()).or_default() += 1;
+    record.lineage = event.lineage.through(&event.function);
     Some(Follow::Event(record))
 }
 

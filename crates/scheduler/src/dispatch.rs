@@ -3,6 +3,7 @@
 use crate::ahead::{Ahead, Bounds, State};
 use crate::flow::{Flow, STORE_PAUSE};
 use crate::latency::Latency;
+use crate::ledger::Ledger;
 use crate::place::{Capacity, Load};
 use crate::runner::Runner;
 use crate::turns::pace::{self, Ticks};
@@ -69,6 +70,7 @@ impl Scheduler {
         let starting = Arc::new(Semaphore::new(settings.capacity.starting));
         let turns = Mutex::new(Turns::new(settings.capacity, settings.patience));
         let freed = Notify::new();
+        let ledger = Ledger::new(store.clone());
         Some(Scheduler {
             flow: Arc::new(Flow {
                 store,
@@ -78,6 +80,7 @@ impl Scheduler {
                 turns,
                 freed,
                 latencies: Default::default(),
+                ledger,
                 starting,
             }),
             waiting,
@@ -113,6 +116,8 @@ impl Scheduler {
         running.spawn(async move { ahead.sweep_until(until).await });
         let (giving_up, until) = (flow.clone(), stop.clone());
         running.spawn(async move { giving_up.give_up_old_until(until).await });
+        let (writing, until) = (flow.clone(), stop.clone());
+        running.spawn(async move { writing.ledger.write_until(until).await });
         let mut wall = Wall::new(&flow.store);
         // The durable lane may hold events from before this start.
         let mut look_at_all = Some(Instant::now());
@@ -181,6 +186,7 @@ impl Scheduler {
             tracing::info!("events still running after the grace period go back to their queue");
             running.shutdown().await;
         }
+        flow.ledger.write_rest().await;
     }
 }
 

@@ -5,12 +5,13 @@ use crate::ahead::{Ahead, Asked};
 use crate::destination::Wishes;
 use crate::journal::Journal;
 use crate::latency::Latencies;
+use crate::ledger::Ledger;
 use crate::runner::{Process, Runner};
 use crate::settle::{self, Ran, Settlement};
 use crate::turns::{Entry, Facts, Turns};
 use model::{
     Event, FunctionArn, FunctionError, FunctionSpec, Metering, Outcome, Part, Run, RunStatus, StartKind,
-    StartMode, Timestamp,
+    StartMode, Timestamp, limits,
 };
 use sandbox::{Exit, Hooks, Job, Report};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,7 @@ pub(crate) struct Flow {
     /// Something has ended, so that there may be room.
     pub(crate) freed: Notify,
     pub(crate) latencies: Latencies,
+    pub(crate) ledger: Ledger,
     /// One permit for each process that may be initialising for its event.
     pub(crate) starting: Arc<Semaphore>,
 }
@@ -88,6 +90,10 @@ impl Flow {
     pub(crate) async fn take_in(&self, waiting: Waiting) {
         let function = waiting.event.function.clone();
         match self.store.spec(&function) {
+            Ok(Some(_)) if self.is_loop(&waiting.event).unwrap_or(false) => {
+                let error = settle::of_a_loop(&waiting.event);
+                self.refuse(Work::Called(waiting), &error.error_type, error.error_message).await;
+            }
             Ok(Some(spec)) => {
                 // A reservation that was changed before the call came holds for it.
                 self.follow_reservations();
@@ -187,12 +193,19 @@ impl Flow {
                 follows: Vec::new(),
             })));
         };
-        Ok(match settle::refusal(event, wishes(&rules, &spec), self.is_off(&event.function)?, now) {
+        let loops = self.is_loop(event)?;
+        Ok(match settle::refusal(event, wishes(&rules, &spec), self.is_off(&event.function)?, loops, now) {
             Some((condition, error)) => {
                 Found::GivenUp(Box::new(settle::give_up(event, condition, error, wishes(&rules, &spec), now)))
             }
             None => Found::Runs(spec),
         })
+    }
+
+    /// Whether an event is one of a loop that is to end.
+    fn is_loop(&self, event: &Event) -> store::Result<bool> {
+        Ok(event.lineage.count(&event.function) >= limits::RECURSION
+            && !self.store.may_loop(&event.function)?)
     }
 
     fn is_off(&self, function: &FunctionArn) -> store::Result<bool> {
@@ -236,6 +249,7 @@ impl Flow {
             request_id: event.id,
             function: self.ahead.function(&spec),
             invoked: event.function.clone(),
+            lineage: event.lineage.through(&event.function),
             payload: event.payload.clone(),
             client_context: event.client_context.clone(),
             stream: work.stream(&spec),
@@ -323,18 +337,18 @@ impl Flow {
             Ok(report) => report,
             Err(error @ sandbox::Error::NoInterpreter(_)) => {
                 journal.note(error.to_string());
-                journal.write_rest(None).await;
+                journal.write_rest(&self.ledger, None).await;
                 return self.refuse(work, "Runtime.InvalidRuntime", error.to_string()).await;
             }
             Err(error @ sandbox::Error::NoNetwork { .. }) => {
                 journal.note(error.to_string());
-                journal.write_rest(None).await;
+                journal.write_rest(&self.ledger, None).await;
                 return self.refuse(work, "Runtime.NoNetwork", error.to_string()).await;
             }
             Err(error) => {
                 tracing::error!(id = %work.event().id, error = &error as &dyn std::error::Error, "a run failed");
                 journal.note("The platform failed to run this event; the server's log has the cause.".into());
-                journal.write_rest(None).await;
+                journal.write_rest(&self.ledger, None).await;
                 return self.hand_back(work).await;
             }
         };
@@ -348,7 +362,7 @@ impl Flow {
                     log_tail: journal.tail(),
                     version: spec.version.clone(),
                 });
-                journal.write_rest(Some(run)).await;
+                journal.write_rest(&self.ledger, Some(run)).await;
             }
             Work::Durable(lease) => {
                 let log = journal.into_rest().await;

@@ -1,5 +1,6 @@
 //! The log of one run: its start, what the function printed, its end, kept in the store as it grows.
 
+use crate::ledger::{Ledger, Page};
 use crate::record;
 use model::{FunctionSpec, RequestId, Run, limits};
 use sandbox::Line;
@@ -114,20 +115,11 @@ impl Journal {
         std::mem::take(&mut self.rest)
     }
 
-    /// Writes all that is left, and what the run cost, if it was one.
-    pub(crate) async fn write_rest(self, run: Option<Run>) {
-        let (store, spec) = (self.store.clone(), self.spec.clone());
-        let records = self.into_rest().await;
-        let kept = run.clone();
-        let written = store.write(move |tx| {
-            tx.append_log(&spec.arn.log_name(), &records)?;
-            kept.iter().try_for_each(|run| tx.append_run(run))
-        });
-        let written = written.await;
-        if let (Err(_), Some(run)) = (&written, run) {
-            tracing::error!(?run, "a run is missing from the bill");
-        }
-        report_failure(Ok(written));
+    /// Hands all that is left to `ledger`, and what the run cost, if it was one.
+    pub(crate) async fn write_rest(self, ledger: &Ledger, run: Option<Run>) {
+        let log = self.spec.arn.log_name();
+        let lines = self.into_rest().await;
+        ledger.keep(Page { log, lines, run }).await;
     }
 }
 

@@ -11,6 +11,7 @@ mod flow;
 pub mod housekeeping;
 mod journal;
 mod latency;
+mod ledger;
 pub mod place;
 mod record;
 pub mod runner;

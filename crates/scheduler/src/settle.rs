@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
 
 use crate::destination::{self, Condition, Follow, Wishes};
-use model::{Event, FunctionError, Outcome, Run, Timestamp, limits};
+use model::{Event, FunctionError, Outcome, Run, Timestamp};
 use std::time::Duration;
 use store::log::Record;
 use store::message::Head;
@@ -80,23 +80,30 @@ pub fn decide(
     }
 }
 
-/// Why an event is given up without a run, if it is; `off` says that its function is turned off.
+/// What is said of an event that is one of a loop.
+pub(crate) fn of_a_loop(event: &Event) -> FunctionError {
+    let why =
+        "the event was stopped: it is one of a loop, in which events of this function lead to more of them";
+    FunctionError::of("Event.RecursionDetected", format!("RequestId: {} Error: {why}", event.id))
+}
+
+/// Why an event is given up without a run, if it is; `off` says that its function is turned off, `loops` that it is one of
+/// a loop.
 pub fn refusal(
     event: &Event,
     wishes: Wishes<'_>,
     off: bool,
+    loops: bool,
     now: Timestamp,
 ) -> Option<(Condition, FunctionError)> {
     let because = |condition, error_type: &str, why: &str| {
         let message = format!("RequestId: {} Error: {why}", event.id);
         Some((condition, FunctionError::of(error_type, message)))
     };
-    let own = event.lineage.get(&event.function.unqualified()).copied().unwrap_or(0);
     if !wishes.rules.may_still_run(event.accepted, now) {
         because(Condition::EventAgeExceeded, "Event.MaximumAgeExceeded", "the event became too old to run")
-    } else if own >= limits::RECURSION {
-        let why = "the event was stopped: it is one of a loop, in which events of this function lead to more of them";
-        because(Condition::RecursionDetected, "Event.RecursionDetected", why)
+    } else if loops {
+        Some((Condition::RecursionDetected, of_a_loop(event)))
     } else if off && wishes.hears_of_failures() {
         because(
             Condition::ZeroReservedConcurrency,
@@ -159,7 +166,8 @@ fn send(tx: &Tx<'_>, event: &Event, follow: &Follow) -> Result<()> {
     match follow {
         Follow::Event(next) => tx.submit(next),
         Follow::Message { queue, body, attributes } => {
-            let head = Head { attributes: attributes.clone(), ..Head::default() };
+            let mut head = Head { attributes: attributes.clone(), ..Head::default() };
+            head.trace(&event.id.trace_header(false, &event.lineage.through(&event.function)));
             if !tx.send_to(queue, body, head)? {
                 tracing::info!(id = %event.id, function = %event.function, queue, "the queue for an event is gone");
             }
@@ -172,7 +180,7 @@ fn send(tx: &Tx<'_>, event: &Event, follow: &Follow) -> Result<()> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use model::{FunctionArn, Source};
+    use model::{FunctionArn, Source, limits};
     use store::rules::EventRules;
 
     fn wishes(rules: &EventRules) -> Wishes<'_> {
@@ -214,23 +222,22 @@ mod tests {
     fn an_event_is_refused_for_its_age_its_loop_and_a_function_that_is_off() {
         let accepted = Timestamp(1_000_000);
         let (rules, young) = (EventRules::default(), accepted.after(limits::ASYNC_MAX_AGE));
-        let why = |event: &Event, rules: &EventRules, off, now| {
-            refusal(event, wishes(rules), off, now).map(|(condition, _)| condition)
+        let why = |event: &Event, rules: &EventRules, (off, loops), now| {
+            refusal(event, wishes(rules), off, loops, now).map(|(condition, _)| condition)
         };
-        assert_eq!(why(&event(0), &rules, true, young), None);
-        assert_eq!(why(&event(0), &rules, false, young.after(MINUTE)), Some(Condition::EventAgeExceeded));
+        assert_eq!(why(&event(0), &rules, (true, false), young), None);
+        assert_eq!(
+            why(&event(0), &rules, (false, false), young.after(MINUTE)),
+            Some(Condition::EventAgeExceeded)
+        );
         let short = EventRules { max_age_s: Some(60), ..EventRules::default() };
         assert_eq!(
-            why(&event(0), &short, false, accepted.after(MINUTE * 2)),
+            why(&event(0), &short, (false, false), accepted.after(MINUTE * 2)),
             Some(Condition::EventAgeExceeded)
         );
         let sent = EventRules { on_failure: Some("arn".into()), ..EventRules::default() };
-        assert_eq!(why(&event(0), &sent, true, young), Some(Condition::ZeroReservedConcurrency));
-        let mut looped = event(0);
-        looped.lineage.insert(FunctionArn::of("f"), limits::RECURSION - 1);
-        assert_eq!(why(&looped, &rules, false, young), None);
-        looped.lineage.insert(FunctionArn::of("f"), limits::RECURSION);
-        assert_eq!(why(&looped, &rules, false, young), Some(Condition::RecursionDetected));
+        assert_eq!(why(&event(0), &sent, (true, false), young), Some(Condition::ZeroReservedConcurrency));
+        assert_eq!(why(&event(0), &rules, (false, true), young), Some(Condition::RecursionDetected));
     }
 
     #[tokio::test]
@@ -261,6 +268,6 @@ mod tests {
         commit(&store, lease, settlement, Vec::new(), None).await.unwrap();
         let record = store.claim(&FunctionArn::of("g"), 2).unwrap().leases;
         assert_eq!(record.len(), 1);
-        assert_eq!(record[0].event.lineage, [(FunctionArn::of("f"), 1)].into());
+        assert_eq!(record[0].event.lineage.count(&FunctionArn::of("f")), 1);
     }
 }

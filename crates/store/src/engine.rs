@@ -42,7 +42,7 @@ const READERS_KEPT: usize = 4;
 const KEYED: i64 = 4;
 
 /// What each format adds to the one before it.
-const LAYOUTS: [&str; 5] = [FIRST, RUNS, message::LAYOUT, SMALL, EVENTS];
+const LAYOUTS: [&str; 6] = [FIRST, RUNS, message::LAYOUT, SMALL, EVENTS, LOG];
 
 const FIRST: &str = "
 CREATE TABLE kv (space TEXT, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
@@ -78,6 +78,11 @@ CREATE TABLE small (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB NOT NULL);
 const EVENTS: &str = "
 DROP INDEX event_due;
 CREATE INDEX event_function ON event (function, due, id);
+";
+
+// Log records are added in the order of time, near enough to forget the oldest by that.
+const LOG: &str = "
+DROP INDEX log_time;
 ";
 
 /// All durable state of an installation. Clones share it.
@@ -261,9 +266,9 @@ impl Store {
             Some(connection) => connection,
             None => open_reader(&self.0.database)?,
         };
-        connection.execute_batch("BEGIN").map_err(Error::from)?;
+        execute(&connection, "BEGIN")?;
         let result = work(&View { connection: &connection, clock: &*self.0.clock });
-        connection.execute_batch("ROLLBACK").map_err(Error::from)?;
+        execute(&connection, "ROLLBACK")?;
         let mut readers = self.readers();
         if readers.len() < READERS_KEPT {
             readers.push(connection);
@@ -411,7 +416,7 @@ impl Tx<'_> {
         &self,
         work: impl FnOnce(&Self) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let run = |sql: &str| self.connection().execute_batch(sql).map_err(Error::from);
+        let run = |sql: &str| execute(self.connection(), sql);
         if self.connection().is_autocommit() {
             // A full disk makes SQLite end the whole transaction: what follows must not run outside of one.
             return Err(Error::RolledBack.into());
@@ -421,10 +426,19 @@ impl Tx<'_> {
             catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| Err(Error::Closed.into()));
         match &result {
             Ok(_) => run("RELEASE work")?,
-            Err(_) => run("ROLLBACK TO work; RELEASE work")?,
+            Err(_) => {
+                run("ROLLBACK TO work")?;
+                run("RELEASE work")?;
+            }
         }
         result
     }
+}
+
+/// Executes a statement that is needed over and over, and has neither parameters nor rows.
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
 
 fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: &Wakes, clock: &dyn Clock) {
@@ -442,13 +456,13 @@ fn run_writer(connection: &Connection, mut queue: mpsc::Receiver<Write>, wakes: 
             arrivals: &wakes.arrivals,
             linked: RefCell::default(),
         };
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
+        let begun = execute(connection, "BEGIN IMMEDIATE");
         let tx_or_error = || begun.as_ref().map(|()| &tx).map_err(Error::clone);
         let done: Vec<Done> = waiting.drain(..).map(|write| write(tx_or_error())).collect();
-        let committed = begun.clone().and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+        let committed = begun.clone().and_then(|()| execute(connection, "COMMIT"));
         if committed.is_err() && !connection.is_autocommit() {
             // Its own failure changes nothing: the next transaction fails to begin, and says so.
-            let _ = connection.execute_batch("ROLLBACK");
+            let _ = execute(connection, "ROLLBACK");
         }
         if tx.reserved_changed.get() {
             wakes.reserved.send_modify(|changes| *changes += 1);

@@ -36,7 +36,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Forgets up to `limit` log records older than `before`; says how many it forgot.
+    /// Forgets those of the oldest `limit` log records that were written before `before`; says how many they were.
     ///
     /// # Errors
     /// Only faults of the store.
@@ -44,7 +44,7 @@ impl Tx<'_> {
         Ok(self
             .connection()
             .prepare_cached(
-                "DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE time < ?1 ORDER BY time LIMIT ?2)",
+                "DELETE FROM log WHERE time < ?1 AND seq IN (SELECT seq FROM log ORDER BY seq LIMIT ?2)",
             )?
             .execute(params![before.0, i64::try_from(limit).unwrap_or(i64::MAX)])?)
     }

@@ -14,6 +14,9 @@ pub const RESERVED: Table<Reserved> = Table::new("lambda.reserved");
 /// What follows from asynchronous events, by ARN: unqualified for `$LATEST`. The Lambda service writes it.
 pub const EVENT_RULES: Table<EventRules> = Table::new("lambda.event-rules");
 
+/// The functions whose loops may go on, by unqualified ARN. The Lambda service writes it.
+pub const LOOPS: Table<Loops> = Table::new("lambda.loops");
+
 /// How many functions' rules are kept in memory.
 const KEPT: usize = 1_024;
 
@@ -30,6 +33,12 @@ pub struct Reserved {
 }
 
 impl Stored for Reserved {}
+
+/// Events of a function that lead to more of its events may do so without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loops;
+
+impl Stored for Loops {}
 
 /// What follows from the asynchronous events of a function; what is unset is as AWS has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +117,16 @@ pub(crate) struct KeptRules {
 struct AsOf {
     changes: u64,
     by: HashMap<FunctionArn, Arc<EventRules>>,
+}
+
+impl Store {
+    /// Whether events of `function` may lead to more of them without end.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn may_loop(&self, function: &FunctionArn) -> Result<bool> {
+        self.read(|view| Ok(view.get(&LOOPS, function.unqualified().as_str())?.is_some()))
+    }
 }
 
 impl View<'_> {

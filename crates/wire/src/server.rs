@@ -15,10 +15,11 @@ use tokio::sync::{Semaphore, watch};
 /// How long to wait before accepting again when the machine is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections of `listener`, all of them from `caller`, until `stop` becomes true; then lets requests
-/// under way finish for at most `grace`.
+/// Serves connections of `listener`, at most `room` at a time and all of them from `caller`, until `stop` becomes true;
+/// then lets requests under way finish for at most `grace`.
 pub async fn serve(
     listener: TcpListener,
+    room: usize,
     caller: Caller,
     service: Arc<dyn Service>,
     clock: Arc<dyn Clock>,
@@ -29,7 +30,7 @@ pub async fn serve(
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::REQUEST_HEAD);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128);
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let room = Arc::new(Semaphore::new(room));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,

@@ -169,6 +169,7 @@ async fn try_out(
             environment: Arc::default(),
         },
         invoked: FunctionArn::of("doctor"),
+        lineage: Default::default(),
         payload: Bytes::from_static(EVENT.as_bytes()),
         client_context: None,
         stream: None,

@@ -7,7 +7,7 @@ use super::prepared::Prepared;
 use super::process::{Happening, Process};
 use super::streamed::Streamed;
 use super::verdict::{End, judge};
-use crate::environment::{self, Purpose};
+use crate::environment::Purpose;
 use crate::{Error, Hooks, Job, Report};
 use model::limits::INIT;
 use model::{Metering, StartKind};
@@ -74,7 +74,7 @@ impl Run<'_> {
             deadline_ms: process.lines.now().after(deadline.saturating_duration_since(now)).0,
             client_context: job.client_context.as_deref(),
             function_arn: job.invoked.as_str(),
-            trace_id: environment::trace_id(job.request_id, job.function.spec.tracing),
+            trace_id: job.request_id.trace_header(job.function.spec.tracing, &job.lineage),
         };
         process.runtime.hand_over(&invocation, &job.payload)?;
         let mut streamed = Streamed::new(job.stream.as_ref());

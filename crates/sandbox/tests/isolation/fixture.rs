@@ -338,6 +338,7 @@ pub(crate) fn job(code_dir: &Path, event: &str) -> Job {
             environment: Arc::default(),
         },
         invoked: FunctionArn::of("tested"),
+        lineage: Default::default(),
         payload: Bytes::copy_from_slice(event.as_bytes()),
         client_context: None,
         stream: None,

@@ -4,7 +4,7 @@ use super::PAUSE;
 use super::answer::{Failures, failures};
 use super::pace::{Pace, Turn};
 use bytes::Bytes;
-use model::{Event, FunctionArn, Outcome, Source, Timestamp, limits};
+use model::{Event, FunctionArn, Lineage, Outcome, Source, Timestamp, limits};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -121,8 +121,11 @@ impl Batch {
     /// What came of the event; none if the platform could not run it. One that finds no room is tried until it does.
     async fn answer(&self, payload: Bytes) -> Option<Answer> {
         let mut pause = REFUSED.0;
+        let traces = self.messages.iter().filter_map(|(message, _)| message.head.trace_header());
+        let lineage = traces.map(Lineage::of_header).fold(Lineage::default(), Lineage::and);
         loop {
             let event = Event::new(self.function.clone(), Source::Queue, self.store.now(), payload.clone());
+            let event = Event { lineage: lineage.clone(), ..event };
             match self.store.sync_lane().submit(event) {
                 Ok(ticket) => match ticket.answer().await {
                     Ok(answer) => return Some(answer),

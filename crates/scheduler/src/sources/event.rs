@@ -8,7 +8,7 @@ use store::message::{Attribute, Message, digest};
 /// One message as a record of an event; `source` is the queue's ARN.
 pub(super) fn record(message: &Message, source: &str) -> Value {
     let head = &message.head;
-    let trace = head.system.get("AWSTraceHeader").and_then(|header| header.string_value.clone());
+    let trace = head.trace_header().map(str::to_owned);
     let attributes: Map<String, Value> = [
         ("ApproximateReceiveCount", Some(message.received.to_string())),
         ("SentTimestamp", Some(message.sent.0.to_string())),

@@ -336,7 +336,7 @@ impl World {
         assert!(!self.settled.contains(&event.id), "{} runs though it is settled", event.id);
         let (rules, off) =
             (self.rules[&event.function].clone(), self.reserved.get(&event.function) == Some(0));
-        match settle::refusal(&event, wishes(&rules), off, self.wall()) {
+        match settle::refusal(&event, wishes(&rules), off, is_loop(&event), self.wall()) {
             Some((condition, error)) => {
                 let settlement = settle::give_up(&event, condition, error, wishes(&rules), self.wall());
                 self.turns.started();
@@ -420,7 +420,7 @@ impl World {
             None => assert!(self.settled.insert(event.id), "{} is settled twice", event.id),
         }
         for next in follows {
-            let own = next.lineage.values().max().copied().unwrap_or(0);
+            let own = next.lineage.most();
             assert!(own <= limits::RECURSION + 1, "a loop goes on: {:?}", next.lineage);
             self.accepted.insert(next.id);
             self.wake(&next.function, next.accepted);
@@ -435,7 +435,7 @@ impl World {
             let (old, _) = self.shelf.claim(&function, Timestamp(self.wall().0 - age - 1), 32);
             for event in old {
                 let off = self.reserved.get(&function) == Some(0);
-                match settle::refusal(&event, wishes(&rules), off, self.wall()) {
+                match settle::refusal(&event, wishes(&rules), off, is_loop(&event), self.wall()) {
                     Some((condition, error)) => {
                         let settlement =
                             settle::give_up(&event, condition, error, wishes(&rules), self.wall());
@@ -449,4 +449,9 @@ impl World {
             }
         }
     }
+}
+
+/// As the scheduler decides it, for functions whose loops are to end.
+fn is_loop(event: &Event) -> bool {
+    event.lineage.count(&event.function) >= limits::RECURSION
 }

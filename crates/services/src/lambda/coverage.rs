@@ -14,7 +14,6 @@ const NOTES: &[(&str, &str)] = &[
     ("GetFunctionCodeSigningConfig", "always none"),
     ("Invoke", "no `TenantId`, no durable executions"),
     ("PutFunctionEventInvokeConfig", "destinations are functions and standard queues"),
-    ("PutFunctionRecursionConfig", "kept and shown; loops of records are stopped in any case, others never"),
     ("PutRuntimeManagementConfig", "`Manual` with the present version only"),
     ("UpdateEventSourceMapping", "as CreateEventSourceMapping"),
     ("UpdateFunctionCode", "as CreateFunction"),

@@ -130,7 +130,6 @@ fn new_function(
             environment: false,
             published: 0,
             layers: Vec::new(),
-            recursion: false,
             update_runtime_on: None,
             snap_start: false,
         },

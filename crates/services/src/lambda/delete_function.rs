@@ -16,7 +16,7 @@ use model::LATEST;
 use store::Tx;
 use store::alias::{ALIASES, Alias, is_alias};
 use store::blob::BlobId;
-use store::rules::RESERVED;
+use store::rules::{LOOPS, RESERVED};
 use wire::rest_json::Call;
 
 /// How many versions or aliases are removed at a time.
@@ -89,6 +89,7 @@ fn delete_whole(tx: &Tx<'_>, named: &Named) -> Result<Vec<BlobId>, Error> {
         }
     }
     tx.delete(&RESERVED, named.arn.unqualified().as_str())?;
+    tx.delete(&LOOPS, named.arn.unqualified().as_str())?;
     event_rules::forget(tx, &named.arn)?;
     tx.forget_events_of(&named.arn)?;
     Ok(zips)

@@ -57,9 +57,6 @@ pub(super) struct About {
     /// The layers, in the order in which they are laid over each other.
     #[serde(default)]
     pub(super) layers: Vec<Layer>,
-    /// A function that calls itself without end may go on.
-    #[serde(default)]
-    pub(super) recursion: bool,
     /// When it gets a newer runtime, if that was said.
     #[serde(default)]
     pub(super) update_runtime_on: Option<String>,

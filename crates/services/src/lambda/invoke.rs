@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use model::{Event, Outcome, Source, limits};
+use model::{Event, Lineage, Outcome, Source, limits};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use store::queue::{Answer, Throttled, Unanswered};
@@ -54,6 +54,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
         }
         _ => {
             lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
+            refuse_loop(lambda, &event)?;
             let Ok(ticket) = lambda.store.sync_lane().submit(event) else {
                 return Ok(too_many(Throttled::Account));
             };
@@ -89,7 +90,24 @@ pub(super) fn event(lambda: &Lambda, call: &Call, named: &Named, source: Source)
     check_json(&payload)?;
     // One id for the request, its event, and the lines in the function's log.
     let event = Event::new(named.target(), source, lambda.store.now(), payload);
-    Ok(Event { id: call.id, client_context, ..event })
+    let lineage = call.header("x-amzn-trace-id").map(Lineage::of_header).unwrap_or_default();
+    Ok(Event { id: call.id, client_context, lineage, ..event })
+}
+
+/// Refuses a call that a function's own calls have led to, over and over. An asynchronous one is given up when it is due.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+pub(super) fn refuse_loop(lambda: &Lambda, event: &Event) -> Result<(), Error> {
+    if event.lineage.count(&event.function) < limits::RECURSION || lambda.store.may_loop(&event.function)? {
+        return Ok(());
+    }
+    Err(Fault::new(
+        "RecursiveInvocationException",
+        400,
+        "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your \
+         function's invocation.",
+    )
+    .into())
 }
 
 /// Headers that would change how the function is called, as parameters.

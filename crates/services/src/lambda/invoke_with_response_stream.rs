@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, no_function};
-use super::invoke::{check_payload, event, not_supported, too_many};
+use super::invoke::{check_payload, event, not_supported, refuse_loop, too_many};
 use super::name::Named;
 use super::refusal::refuse;
 use super::validate::Checks;
@@ -38,6 +38,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     check_payload(&call, kind, limits::SYNC_PAYLOAD)?;
     let event = event(lambda, &call, &named, Source::Invoke)?;
     lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
+    refuse_loop(lambda, &event)?;
     if kind == "DryRun" {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }

@@ -1,5 +1,5 @@
 //! `PutFunctionRecursionConfig` and `GetFunctionRecursionConfig`: what is to happen when a function calls itself without
-//! end. It is kept and shown; nothing looks for such loops yet.
+//! end. The scheduler looks for it.
 //!
 //! Sources: <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionRecursionConfig.html>
@@ -12,6 +12,7 @@ use super::refusal::{Rest, refuse};
 use super::validate::Checks;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::rules::{LOOPS, Loops};
 use wire::rest_json::Call;
 
 #[derive(Debug, Deserialize)]
@@ -37,10 +38,12 @@ pub(super) async fn put(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     lambda
         .store
         .write(move |tx| {
-            let mut function = Function::load(tx, &named)?;
-            function.about.recursion = allow;
-            function.save(tx)?;
-            Ok::<_, Error>(shown(&function))
+            Function::load(tx, &named)?;
+            match allow {
+                true => tx.put(&LOOPS, named.arn.as_str(), &Loops)?,
+                false => drop(tx.delete(&LOOPS, named.arn.as_str())?),
+            }
+            Ok::<_, Error>(shown(allow))
         })
         .await
 }
@@ -48,9 +51,10 @@ pub(super) async fn put(lambda: &Lambda, call: Call) -> Result<Value, Error> {
 /// Shows it.
 pub(super) async fn get(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::whole(&call, call.label("FunctionName"))?;
-    Ok(shown(&lambda.store.read(|view| Function::load(view, &named))?))
+    lambda.store.read(|view| Function::load(view, &named))?;
+    Ok(shown(lambda.store.may_loop(&named.arn)?))
 }
 
-fn shown(function: &Function) -> Value {
-    json!({"RecursiveLoop": if function.about.recursion { "Allow" } else { "Terminate" }})
+fn shown(allow: bool) -> Value {
+    json!({"RecursiveLoop": if allow { "Allow" } else { "Terminate" }})
 }

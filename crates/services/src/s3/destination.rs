@@ -5,7 +5,7 @@
 
 use super::error::Result;
 use bytes::Bytes;
-use model::{Event, FunctionArn, Source};
+use model::{Event, FunctionArn, Lineage, RequestId, Source};
 use store::alias::ALIASES;
 use store::kv::SPECS;
 use store::message::Head;
@@ -26,14 +26,19 @@ pub(super) fn exists(view: &View<'_>, arn: &str) -> Result<bool> {
 }
 
 /// Hands `document` to the destination called `arn`, in the transaction of the change that it tells of.
-pub(super) fn send(tx: &Tx<'_>, arn: &str, document: Bytes) -> Result<()> {
+pub(super) fn send(tx: &Tx<'_>, arn: &str, document: Bytes, lineage: &Lineage) -> Result<()> {
     if is_queue(arn) {
         let sender = arn.split(':').nth(4).unwrap_or_default().to_owned();
+        let mut head = Head { sender, ..Head::default() };
+        if !lineage.is_empty() {
+            head.trace(&RequestId::new(tx.now()).trace_header(false, lineage));
+        }
         // One that is gone by now is not told, as S3 does not.
-        tx.send_to(arn, &String::from_utf8_lossy(&document), Head { sender, ..Head::default() })?;
+        tx.send_to(arn, &String::from_utf8_lossy(&document), head)?;
         return Ok(());
     }
     let function = FunctionArn::from_stored(arn.to_owned());
-    tx.submit(&Event::new(function, Source::S3, tx.now(), document))?;
+    let event = Event::new(function, Source::S3, tx.now(), document);
+    tx.submit(&Event { lineage: lineage.clone(), ..event })?;
     Ok(())
 }

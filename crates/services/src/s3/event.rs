@@ -6,7 +6,7 @@ use super::event_document::Change;
 use super::notification::NOTIFICATIONS;
 use super::request::Context;
 use crate::object::Object;
-use model::RequestId;
+use model::{Lineage, RequestId};
 use serde::{Deserialize, Serialize};
 use store::Tx;
 use store::kv::{Stored, Table};
@@ -27,6 +27,8 @@ pub(super) struct Origin {
     /// The account that acts; empty for somebody who signed nothing.
     pub(super) account: String,
     pub(super) region: String,
+    /// The functions whose events led to it.
+    pub(super) lineage: Lineage,
 }
 
 impl Origin {
@@ -36,6 +38,7 @@ impl Origin {
             access_key: context.access_key.clone(),
             account: context.account.clone().unwrap_or_default(),
             region: region.to_owned(),
+            lineage: context.lineage.clone(),
         }
     }
 }
@@ -101,7 +104,7 @@ pub(super) fn notify(
         };
         let change = Change { origin, bucket, key, kind, object, at: tx.now(), sequence, version };
         let payload = change.document(&rule.id).map_err(|_| Error::Broken("an event cannot be written"))?;
-        destination::send(tx, &rule.destination, payload)?;
+        destination::send(tx, &rule.destination, payload, &origin.lineage)?;
     }
     Ok(())
 }

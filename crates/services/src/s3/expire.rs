@@ -190,6 +190,7 @@ async fn act(state: &State, bucket: &str, action: Action) -> Result<()> {
         id: RequestId::new(state.store.now()),
         access_key: "s3.amazonaws.com".to_owned(),
         region: state.region.clone(),
+        lineage: Default::default(),
     };
     let bucket = bucket.to_owned();
     let done = state

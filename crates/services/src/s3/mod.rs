@@ -237,6 +237,7 @@ impl S3 {
                 access_key: String::new(),
                 account: String::new(),
                 region: self.state.region.clone(),
+                lineage: Default::default(),
             };
             return match post_object::run(&self.state, origin, &parts, bucket, body).await {
                 Ok(answer) => response::with_ids(head, answer),

@@ -9,6 +9,7 @@ use super::error::{Result, not_supported, refuse};
 use super::notification::{NOTIFICATIONS, Rules, of_queue};
 use super::parameters::check_query;
 use super::request::Context;
+use model::Lineage;
 use s3s::dto::{PutBucketNotificationConfigurationInput, PutBucketNotificationConfigurationOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response};
 use store::Tx;
@@ -68,7 +69,7 @@ fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool, id: &str) -> Re
             "Service": "Amazon S3", "Event": "s3:TestEvent", "Time": tx.now().iso_z(), "Bucket": bucket,
             "RequestId": id, "HostId": id,
         });
-        destination::send(tx, &rule.destination, test.to_string().into())?;
+        destination::send(tx, &rule.destination, test.to_string().into(), &Lineage::default())?;
     }
     tx.put(&NOTIFICATIONS, bucket, rules)?;
     Ok(())

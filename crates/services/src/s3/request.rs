@@ -9,7 +9,7 @@ use super::policy_condition::Asked;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use model::{RequestId, Timestamp};
+use model::{Lineage, RequestId, Timestamp};
 use s3s::dto::{self, TimestampFormat};
 use s3s::{HttpRequest, S3Error, S3ErrorCode, S3Result};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,6 +29,8 @@ pub(super) struct Context {
     pub(super) ip: IpAddr,
     /// The checksum that it claims its body has, or that comes behind it.
     pub(super) claimed: Option<Algorithm>,
+    /// The functions whose events led to it.
+    pub(super) lineage: Lineage,
     /// What becomes known of its body.
     pub(super) report: Report,
 }
@@ -91,8 +93,10 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
         // No other method's body means anything.
         _ => s3s::Body::empty(),
     };
+    let header = head.headers.get("x-amzn-trace-id").and_then(|header| header.to_str().ok());
+    let lineage = header.map(Lineage::of_header).unwrap_or_default();
     let access_key = credential.map(|credential| credential.access_key).unwrap_or_default();
-    head.extensions.insert(Context { id, access_key, account, ip, claimed, report: report.clone() });
+    head.extensions.insert(Context { id, access_key, account, ip, claimed, lineage, report: report.clone() });
     Ok((HttpRequest::from_parts(head, body), report))
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use store::message::{Attribute, Head, NewMessage, Queue, digest};
 use wire::Fault;
-use wire::rpc::integer;
+use wire::rpc::{Call, integer};
 
 /// A message as a request has it.
 #[derive(Debug, Default, Deserialize)]
@@ -132,6 +132,18 @@ fn check_id(parameter: &str, id: &str) -> Result<(), Fault> {
     let reason =
         format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
     Err(invalid_value(id, parameter, &reason))
+}
+
+/// The longest trace header that is kept, in bytes.
+const TRACE: usize = 512;
+
+/// Keeps the trace header of the request with a message that has none: SDKs in functions send it with every call, and loops
+/// are found by it. It is no part of the message's size or digests.
+pub(super) fn keep_trace(message: &mut NewMessage, call: &Call) {
+    let header = call.head.headers.get("x-amzn-trace-id").and_then(|header| header.to_str().ok());
+    if let Some(header) = header.filter(|header| header.len() <= TRACE) {
+        message.head.trace(header);
+    }
 }
 
 fn sha256(text: &str) -> String {

@@ -210,7 +210,7 @@ async fn again(
 
 fn tell(message: Message, names: &[String], wanted: &[String]) -> Told {
     let head = message.head;
-    let trace = head.system.get("AWSTraceHeader").and_then(|header| header.string_value.clone());
+    let trace = head.trace_header().map(str::to_owned);
     let all = [
         ("SenderId", Some(head.sender)),
         ("SentTimestamp", Some(message.sent.0.to_string())),

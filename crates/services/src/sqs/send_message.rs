@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 
 use super::Sqs;
-use super::message::{Digests, Entry, too_long};
+use super::message::{Digests, Entry, keep_trace, too_long};
 use super::target::Target;
 use serde::{Deserialize, Serialize};
 use wire::Fault;
@@ -34,12 +34,13 @@ pub(super) struct Output {
 pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Output, Fault> {
     let target = Target::of(call, input.queue_url.as_deref())?;
     let queue = state.read(call, |view| target.find(view))?;
-    let (message, size) = input.message.check(&queue, &call.scope().account)?;
+    let (mut message, size) = input.message.check(&queue, &call.scope().account)?;
     if size > queue.settings.size as usize {
         return Err(too_long(queue.settings.size as usize));
     }
     let Digests { body, attributes, system } = Digests::of(&message);
     let fifo = queue.is_fifo();
+    keep_trace(&mut message, call);
     // The queue is looked up again: it may have been deleted or changed meanwhile.
     let sent = state.write(call, move |tx| Ok(tx.send(&target.find(tx)?, &message)?)).await?;
     Ok(Output {

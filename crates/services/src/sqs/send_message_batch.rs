@@ -5,7 +5,7 @@
 use super::Sqs;
 use super::batch::{Answer, check_ids};
 use super::fault::invalid;
-use super::message::{Digests, Entry, batch_too_long};
+use super::message::{Digests, Entry, batch_too_long, keep_trace};
 use super::target::Target;
 use serde::{Deserialize, Serialize};
 use store::message::Sent;
@@ -54,9 +54,10 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
         }
         messages.push((
             id,
-            checked.map(|(message, size)| {
+            checked.map(|(mut message, size)| {
                 total += size;
                 let digests = Digests::of(&message);
+                keep_trace(&mut message, call);
                 (message, digests)
             }),
         ));

@@ -45,6 +45,25 @@ pub struct Head {
     pub dedup: Option<String>,
 }
 
+/// The system attribute that traces go in.
+const TRACE: &str = "AWSTraceHeader";
+
+impl Head {
+    /// Keeps the trace header that came with a message, unless the message brings one itself.
+    pub fn trace(&mut self, header: &str) {
+        self.system.entry(TRACE.to_owned()).or_insert_with(|| Attribute {
+            data_type: "String".to_owned(),
+            string_value: Some(header.to_owned()),
+            binary_value: None,
+        });
+    }
+
+    /// Its trace header.
+    pub fn trace_header(&self) -> Option<&str> {
+        self.system.get(TRACE)?.string_value.as_deref()
+    }
+}
+
 /// A message to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewMessage {

@@ -3,10 +3,10 @@
 use crate::engine::{Store, Tx, View, Wakes};
 use crate::{Error, Result};
 use bytes::Bytes;
-use model::{Event, FunctionArn, FunctionError, RequestId, Source, Timestamp};
+use model::{Event, FunctionArn, FunctionError, Lineage, RequestId, Source, Timestamp};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -107,8 +107,8 @@ struct Head {
     accepted: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_context: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    lineage: BTreeMap<FunctionArn, u32>,
+    #[serde(default, skip_serializing_if = "Lineage::is_empty")]
+    lineage: Lineage,
 }
 
 impl Store {
