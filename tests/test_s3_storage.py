@@ -139,12 +139,14 @@ def test_a_slow_scrubber_reads_slowly_and_stops_at_once(fresh_server, tmp_path):
 
 
 def test_lifecycles_are_followed_by_a_timer_that_outlives_the_server(fresh_server, tmp_path):
-    server = fresh_server(args=settings(tmp_path, "[buckets]\nlifecycle_s = 1\n"))
+    server = fresh_server()
     s3 = server.client("s3")
     s3.create_bucket(Bucket="box")
     past = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
     s3.put_bucket_lifecycle_configuration(Bucket="box", LifecycleConfiguration={"Rules": [
         {"ID": "gone", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Date": past}}]})
+    server.restart(args=settings(tmp_path, "[buckets]\nlifecycle_s = 1\n"))
+    s3 = server.client("s3")
     for _ in range(2):
         s3.put_object(Bucket="box", Key="kept", Body=b"x")
         s3.put_object(Bucket="box", Key="logs/a", Body=b"x")
