@@ -451,7 +451,7 @@ def test_every_operation_is_known(s3):
     ({"GrantRead": "id=1"}, "AccessControlListNotSupported", 400, "ACL"),
     ({"ServerSideEncryption": "aws:kms"}, "NotImplemented", 501, "aws:kms"),
     ({"StorageClass": "PAPER"}, "InvalidStorageClass", 400, "storage class"),
-    ({"Tagging": "a=b&a=c"}, "InvalidTag", 400, "same key"),
+    ({"Tagging": "a=b&a=c"}, "InvalidArgument", 400, "duplicates"),
     ({"ObjectLockLegalHoldStatus": "ON"}, "InvalidRequest", 400, "Object Lock"),
     ({"WebsiteRedirectLocation": "x"}, "InvalidRedirectLocation", 400, "prefix"),
     ({"WriteOffsetBytes": 5}, "NotImplemented", 501, "x-amz-write-offset-bytes"),

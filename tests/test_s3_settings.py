@@ -349,7 +349,7 @@ def test_keys_that_are_none_are_refused(server, bucket):
 # --- time and storage classes ------------------------------------------------------------------
 
 
-def test_lifecycles_are_followed(fresh_server):
+def test_lifecycles_are_followed(fresh_server, tmp_path):
     server = fresh_server()
     s3 = server.client("s3")
     s3.create_bucket(Bucket="old")
@@ -363,7 +363,9 @@ def test_lifecycles_are_followed(fresh_server):
          "Transitions": [{"Date": past, "StorageClass": "GLACIER_IR"}]}]})
     assert 'rule-id="gone"' in s3.head_object(Bucket="old", Key="logs/a")["Expiration"]
     assert "Expiration" not in s3.head_object(Bucket="old", Key="kept")
-    server.restart()
+    often = tmp_path / "mayfly.toml"
+    often.write_text("[buckets]\nlifecycle_s = 1\n")
+    server.restart(args=["--config", str(often)])
     s3 = server.client("s3")
     wait_for(lambda: len(s3.list_object_versions(Bucket="old").get("DeleteMarkers", [])) == 2, 30, "two markers")
     wait_for(lambda: s3.head_object(Bucket="old", Key="kept").get("StorageClass") == "GLACIER_IR", 30, "a transition")

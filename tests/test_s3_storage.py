@@ -1,16 +1,19 @@
 """What lies on the disk: damage is found and told by key, orphans go, and a full disk harms nothing."""
 
+import datetime
 import os
 import random
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from mayfly_process import binary, wait_for
 from s3_support import MB
 
 
 def fsck(server, code=0):
-    from mayfly_process import binary
     done = subprocess.run([str(binary()), "fsck", "--data-dir", str(server.data_dir)], capture_output=True, text=True,
                           timeout=60)
     assert done.returncode == code, done.stdout + done.stderr
@@ -89,3 +92,74 @@ def test_a_full_disk_harms_nothing(fresh_server, small_disk):
     server.restart()
     assert " 0 problems" in fsck(server)
     server.check_log()
+
+
+def settings(tmp_path, text):
+    """The arguments of a server with these settings."""
+    file = tmp_path / "mayfly.toml"
+    file.write_text(text)
+    return ["--config", str(file)]
+
+
+def test_the_scrubber_reports_damage_by_key_and_keeps_its_rate(fresh_server, tmp_path):
+    server = fresh_server(args=settings(tmp_path, "[buckets]\nscrub_s = 1\nscrub_mb_s = 64\n"))
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="box")
+    s3.put_object(Bucket="box", Key="sound", Body=os.urandom(100_000))
+    s3.put_object(Bucket="box", Key="bad/one", Body=os.urandom(200_000))
+    server.stop()
+    victim = max(blobs(server), key=lambda path: path.stat().st_size)
+    body = bytearray(victim.read_bytes())
+    body[random.randrange(len(body))] ^= 1
+    victim.write_bytes(body)
+    server.start()
+    server.expect_log("an object is damaged.*s3://box/bad/one")
+    wait_for(lambda: "s3://box/bad/one" in server.read_log(0), 30, "the report of the scrubber")
+    assert "s3://box/sound" not in server.read_log(0)
+    server.client("s3").delete_object(Bucket="box", Key="bad/one")
+    server.stop()
+    assert " 0 problems" in fsck(server)
+
+
+def test_a_slow_scrubber_reads_slowly_and_stops_at_once(fresh_server, tmp_path):
+    server = fresh_server(args=settings(tmp_path, "[buckets]\nscrub_s = 1\nscrub_mb_s = 1\n"))
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="box")
+    s3.put_object(Bucket="box", Key="large", Body=os.urandom(64 * MB))
+    # At this rate a pass takes a minute. It is read in pieces, so what was read is not much more than the time allows.
+    server.restart()
+    begun = time.monotonic()
+    time.sleep(2)
+    files = [line for line in Path(f"/proc/{server.pid}/io").read_text().splitlines() if line.startswith("rchar")]
+    read = int(files[0].split()[1]) / MB
+    assert read < 16 + 4 * (time.monotonic() - begun), "the rate is not kept"
+    begun = time.monotonic()
+    server.stop()
+    assert time.monotonic() - begun < 10
+
+
+def test_lifecycles_are_followed_by_a_timer_that_outlives_the_server(fresh_server, tmp_path):
+    server = fresh_server()
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="box")
+    past = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    s3.put_bucket_lifecycle_configuration(Bucket="box", LifecycleConfiguration={"Rules": [
+        {"ID": "gone", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Date": past}}]})
+    server.restart(args=settings(tmp_path, "[buckets]\nlifecycle_s = 1\n"))
+    s3 = server.client("s3")
+    for _ in range(2):
+        s3.put_object(Bucket="box", Key="kept", Body=b"x")
+        s3.put_object(Bucket="box", Key="logs/a", Body=b"x")
+        wait_for(lambda: s3.list_objects_v2(Bucket="box")["KeyCount"] == 1, 30, "the expiry")
+        server.kill()
+        server.start()
+        s3 = server.client("s3")
+    s3.delete_bucket_lifecycle(Bucket="box")
+
+
+def test_how_many_bytes_have_no_file_can_be_set(fresh_server, tmp_path):
+    server = fresh_server(args=settings(tmp_path, "[buckets]\ninline_kb = 0\n"))
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="box")
+    s3.put_object(Bucket="box", Key="k", Body=b"some")
+    assert len(blobs(server)) == 1 and s3.get_object(Bucket="box", Key="k")["Body"].read() == b"some"

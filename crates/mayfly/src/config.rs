@@ -9,6 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The most KB of an object that can lie in the database: what a body is gathered in before it is written to a file.
+const INLINE: usize = 256;
+
 /// Everything that can be set; an unknown key in the file is an error.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) network: Network,
     /// What holds for message queues.
     pub(crate) queues: Queues,
+    /// What is done with buckets and objects while nobody asks.
+    pub(crate) buckets: Buckets,
 }
 
 /// `[functions]`
@@ -128,6 +133,31 @@ pub(crate) struct Queues {
     pub(crate) purge_s: u64,
 }
 
+/// `[buckets]`
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Buckets {
+    /// How often the lifecycle rules of a bucket are followed, in seconds. S3 does so once a day.
+    pub(crate) lifecycle_s: u64,
+    /// How long the scrubber rests between two passes, in seconds.
+    pub(crate) scrub_s: u64,
+    /// How many MB the scrubber rereads in a second; 0: there is none.
+    pub(crate) scrub_mb_s: u64,
+    /// Objects of up to so many KB lie in the database, and larger ones in files.
+    pub(crate) inline_kb: usize,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Buckets {
+            lifecycle_s: 60 * 60,
+            scrub_s: 6 * 60 * 60,
+            scrub_mb_s: 8,
+            inline_kb: store::small::SMALL / 1024,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -141,6 +171,7 @@ impl Default for Config {
             metering: Metering::default(),
             network: Network::default(),
             queues: Queues::default(),
+            buckets: Buckets::default(),
         }
     }
 }
@@ -241,6 +272,11 @@ impl Config {
                 "cannot listen on {}: signatures are not verified yet, so only loopback addresses such as \
                  127.0.0.1:4566 are taken; put a proxy that authenticates in front to serve others",
                 self.listen
+            );
+        }
+        if self.buckets.lifecycle_s == 0 || self.buckets.scrub_s == 0 || self.buckets.inline_kb > INLINE {
+            bail!(
+                "buckets.lifecycle_s and buckets.scrub_s must be at least 1, and buckets.inline_kb at most {INLINE}"
             );
         }
         if self.functions.concurrency == 0 || self.functions.starting == Some(0) {

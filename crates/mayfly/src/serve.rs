@@ -1,6 +1,6 @@
 //! `mayfly serve`: puts the rooms together, opens the door, and closes everything in order.
 
-use crate::config::{Config, Functions};
+use crate::config::{Buckets, Config, Functions};
 use crate::front::Front;
 use crate::status::{Status, Tell};
 use crate::{LAUNCHER_ROLE, cli, config, machine};
@@ -24,13 +24,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use wire::{Caller, Service};
-
-/// How often the lifecycle rules of buckets are followed. S3 does so once a day.
-const LIFECYCLES: Duration = Duration::from_secs(60 * 60);
-
-/// How long the scrubber rests between two passes, and how many bytes it rereads in a second.
-const SCRUBS: Duration = Duration::from_secs(6 * 60 * 60);
-const SCRUB_RATE: u64 = 8 << 20;
 
 /// How often events are looked for that became too old while there was no room for them.
 const LOOK_FOR_OLD: Duration = Duration::from_secs(10);
@@ -94,6 +87,7 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
 
     let stop = watch::Sender::new(false);
     store.set_concurrency(config.functions.concurrency);
+    store.set_small_limit(config.buckets.inline_kb * 1024);
     let settings = Settings {
         capacity: capacity(&config),
         ahead: ahead(&config),
@@ -130,8 +124,12 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
         tokio::spawn(store::message::keep::run(store.clone(), stop.subscribe())),
         tokio::spawn(scheduler::sources::run(store.clone(), stop.subscribe())),
         tokio::spawn(housekeeping::run(store, retention, stop.subscribe())),
-        tokio::spawn(lifecycles(s3.clone(), stop.subscribe())),
-        tokio::spawn(scrubs(s3, stop.subscribe())),
+        tokio::spawn(lifecycles(
+            s3.clone(),
+            Duration::from_secs(config.buckets.lifecycle_s),
+            stop.subscribe(),
+        )),
+        tokio::spawn(scrubs(s3, config.buckets.clone(), stop.subscribe())),
         tokio::spawn(wire::server::serve(
             listener,
             machine::connections(),
@@ -168,29 +166,16 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     Ok(())
 }
 
-/// Rereads what is stored, slowly, again and again.
-async fn scrubs(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(SCRUBS) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        tokio::select! {
-            () = s3.scrub(SCRUB_RATE) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+/// Rereads what is stored, slowly, again and again, unless there shall be no scrubber.
+async fn scrubs(s3: Arc<S3>, buckets: Buckets, stop: watch::Receiver<bool>) {
+    if buckets.scrub_mb_s > 0 {
+        s3.scrub(buckets.scrub_mb_s << 20, Duration::from_secs(buckets.scrub_s), stop).await;
     }
 }
 
-/// Follows the lifecycle rules of buckets: at start, and again and again.
-async fn lifecycles(s3: Arc<S3>, mut stop: watch::Receiver<bool>) {
-    loop {
-        s3.expire().await;
-        tokio::select! {
-            () = tokio::time::sleep(LIFECYCLES) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
+/// Follows the lifecycle rules of buckets, again and again.
+async fn lifecycles(s3: Arc<S3>, every: Duration, stop: watch::Receiver<bool>) {
+    s3.follow_lifecycles(every, stop).await;
 }
 
 /// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.

@@ -63,7 +63,7 @@ pub fn find(path: &OsStr, configured: &[PathBuf], strict: bool) -> Interpreters 
         let named = |program: &&PathBuf| {
             program.file_name().and_then(OsStr::to_str).is_some_and(|name| (kind.is_named)(name))
         };
-        let directories = std::env::split_paths(path).chain((kind.places)());
+        let directories = std::env::split_paths(path).flat_map(behind_shims).chain((kind.places)());
         let on_path = directories.flat_map(|directory| programs(&directory, kind));
         for program in configured.iter().filter(named).cloned().chain(on_path) {
             // Several names of one program are one program, but a link may also be a wrapper that looks at its name.
@@ -88,6 +88,17 @@ pub fn find(path: &OsStr, configured: &[PathBuf], strict: bool) -> Interpreters 
         found.extend(one.filter(|one| found.iter().all(|other| other.executable != one.executable)));
     }
     Interpreters::of(found, strict)
+}
+
+/// pyenv has a directory of scripts, each of which looks for the interpreter that it stands for by starting dozens of
+/// processes. The interpreters themselves lie beside it, and a file says which of them are chosen.
+fn behind_shims(directory: PathBuf) -> Vec<PathBuf> {
+    let Some(root) = directory.parent().filter(|_| directory.ends_with("shims")) else {
+        return vec![directory];
+    };
+    let Ok(chosen) = std::fs::read_to_string(root.join("version")) else { return vec![directory] };
+    // What is not there (`system`) is found on the rest of the path.
+    chosen.split_whitespace().map(|version| root.join("versions").join(version).join("bin")).collect()
 }
 
 /// The programs in a directory that are named like an interpreter.

@@ -74,7 +74,7 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// Faults of the disk other than a missing file.
     pub fn blob(&self, id: BlobId) -> Result<Verdict> {
-        self.blobs.verify(id, |_| {})
+        self.blobs.verify(id, |_| true)
     }
 
     /// Whether a record names a blob.
@@ -126,11 +126,12 @@ impl View<'_> {
 }
 
 impl Blobs {
-    /// Compares the bytes of a blob with its name; `paced` is told how many were read each time, and may wait.
+    /// Compares the bytes of a blob with its name; `paced` is told how many were read each time, may wait,
+    /// and says whether to go on: what was not read to its end counts as right.
     ///
     /// # Errors
     /// Faults of the disk other than a missing file.
-    pub fn verify(&self, id: BlobId, mut paced: impl FnMut(u64)) -> Result<Verdict> {
+    pub fn verify(&self, id: BlobId, mut paced: impl FnMut(u64) -> bool) -> Result<Verdict> {
         let mut file: File = match self.read(id) {
             Ok(file) => file,
             Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -150,7 +151,9 @@ impl Blobs {
             }
             hash.update(&piece[..read]);
             len += read as u64;
-            paced(read as u64);
+            if !paced(read as u64) {
+                return Ok(Verdict::Right(len));
+            }
         }
         Ok(if hash.finalize().as_bytes() == id.bytes() { Verdict::Right(len) } else { Verdict::Damaged })
     }
@@ -161,7 +164,7 @@ impl Store {
     ///
     /// # Errors
     /// Faults of the disk and of the store.
-    pub fn verify_blob(&self, id: BlobId, paced: impl FnMut(u64)) -> Result<Verdict> {
+    pub fn verify_blob(&self, id: BlobId, paced: impl FnMut(u64) -> bool) -> Result<Verdict> {
         let verdict = self.blobs().verify(id, paced)?;
         if !matches!(verdict, Verdict::Right(_)) && !self.read(|view| view.is_linked(id))? {
             return Ok(Verdict::Right(0));
@@ -194,7 +197,7 @@ mod tests {
         std::fs::remove_file(path(ids[1])).unwrap();
         let verdicts: Vec<_> = ids.iter().map(|id| inspection.blob(*id).unwrap()).collect();
         assert_eq!(verdicts, [Verdict::Damaged, Verdict::Missing, Verdict::Right(3)]);
-        assert_eq!(store.verify_blob(ids[0], |_| {}).unwrap(), Verdict::Damaged);
+        assert_eq!(store.verify_blob(ids[0], |_| true).unwrap(), Verdict::Damaged);
         let unlinked = store
             .write({
                 let id = ids[0];
@@ -202,6 +205,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(store.verify_blob(unlinked, |_| {}).unwrap(), Verdict::Right(0));
+        assert_eq!(store.verify_blob(unlinked, |_| true).unwrap(), Verdict::Right(0));
     }
 }

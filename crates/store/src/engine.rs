@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -103,6 +104,7 @@ struct Shared {
     specs: Kept,
     key: InstallationKey,
     rules: KeptRules,
+    small_limit: OnceLock<usize>,
     wakes: Arc<Wakes>,
     clock: Arc<dyn Clock>,
     _lock: DirLock,
@@ -195,6 +197,7 @@ impl Store {
             specs: Kept::default(),
             key,
             rules: KeptRules::default(),
+            small_limit: OnceLock::new(),
             wakes,
             clock,
             _lock: lock,
@@ -304,6 +307,10 @@ impl Store {
 
     pub(crate) fn kept_rules(&self) -> &KeptRules {
         &self.0.rules
+    }
+
+    pub(crate) fn small_limit_cell(&self) -> &OnceLock<usize> {
+        &self.0.small_limit
     }
 
     pub(crate) fn known_starts(&self) -> &Starts {

@@ -116,13 +116,20 @@ impl View<'_> {
             From::After(key) if key < prefix => (prefix, false),
             From::After(key) => (key, true),
         };
-        let mut statement = self.connection().prepare_cached(
-            "SELECT key, value FROM kv WHERE space = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3)
-             AND (?4 = 0 OR key > ?2) ORDER BY key LIMIT ?5",
-        )?;
+        let end = end_of(prefix);
+        // The end must be a bound of the index: what is only a filter is looked for up to the end of the table.
+        let mut statement = self.connection().prepare_cached(match end {
+            Some(_) => {
+                "SELECT key, value FROM kv WHERE space = ?1 AND key >= ?2 AND key < ?3 AND (?4 = 0 OR key > ?2)
+                 ORDER BY key LIMIT ?5"
+            }
+            None => {
+                "SELECT key, value FROM kv WHERE space = ?1 AND key >= ?2 AND ?3 IS NULL AND (?4 = 0 OR key > ?2)
+                 ORDER BY key LIMIT ?5"
+            }
+        })?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows =
-            statement.query(params![table.name, start, end_of(prefix), exclusive as i64, limit])?;
+        let mut rows = statement.query(params![table.name, start, end, exclusive as i64, limit])?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
             let bytes: Vec<u8> = row.get(1)?;
@@ -136,12 +143,12 @@ impl View<'_> {
     /// # Errors
     /// Only faults of the store.
     pub fn any<V: Stored>(&self, table: &Table<V>, prefix: &[u8]) -> Result<bool> {
-        Ok(self
-            .connection()
-            .prepare_cached(
-                "SELECT 1 FROM kv WHERE space = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) LIMIT 1",
-            )?
-            .exists(params![table.name, prefix, end_of(prefix)])?)
+        let end = end_of(prefix);
+        let mut statement = self.connection().prepare_cached(match end {
+            Some(_) => "SELECT 1 FROM kv WHERE space = ?1 AND key >= ?2 AND key < ?3 LIMIT 1",
+            None => "SELECT 1 FROM kv WHERE space = ?1 AND key >= ?2 AND ?3 IS NULL LIMIT 1",
+        })?;
+        Ok(statement.exists(params![table.name, prefix, end])?)
     }
 }
 

@@ -1,14 +1,31 @@
 //! Bytes that are too few for a file of their own: they lie in the database and commit with the record that names them.
 
-use crate::engine::{Tx, View};
+use crate::engine::{Store, Tx, View};
 use crate::{Error, Result};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+
+/// Up to so many bytes of an object lie in the database unless somebody says otherwise: one commit instead of a file and two
+/// syncs more, and they are read without opening a file. Measured: `benches/s3.py`.
+pub const SMALL: usize = 16 * 1024;
 
 /// Names few bytes in the database. Each name belongs to one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SmallId(i64);
+
+impl Store {
+    /// Up to how many bytes of an object are few.
+    pub fn small_limit(&self) -> usize {
+        *self.small_limit_cell().get().unwrap_or(&SMALL)
+    }
+
+    /// Tells, once and before anybody asks, up to how many bytes of an object are few.
+    pub fn set_small_limit(&self, most: usize) {
+        // The first to say so is the program at its start.
+        let _ = self.small_limit_cell().set(most);
+    }
+}
 
 impl View<'_> {
     /// The bytes called `id`.

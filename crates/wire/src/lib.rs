@@ -18,4 +18,4 @@ pub mod server;
 
 pub use body::Body;
 pub use fault::Fault;
-pub use request::{Caller, Request, Response, Service};
+pub use request::{Caller, Request, Response, Service, account_of_key, is_account};

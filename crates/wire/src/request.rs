@@ -51,10 +51,7 @@ pub(crate) fn scope(caller: &Caller, credential: Option<&Credential>) -> Scope {
         Caller::Outside => Scope { account: ACCOUNT.to_owned(), region: REGION.to_owned() },
     };
     let account = match (caller, credential) {
-        (Caller::Outside, Some(credential)) if is_account(&credential.access_key) => {
-            credential.access_key.clone()
-        }
-        (Caller::Outside, Some(credential)) => account_of(&credential.access_key).unwrap_or(home.account),
+        (Caller::Outside, Some(credential)) => account_of_key(&credential.access_key).unwrap_or(home.account),
         _ => home.account,
     };
     Scope { account, region: region.unwrap_or(home.region) }
@@ -63,6 +60,11 @@ pub(crate) fn scope(caller: &Caller, credential: Option<&Credential>) -> Scope {
 /// Whether this is the number of an account.
 pub fn is_account(key: &str) -> bool {
     key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The account that an access key id is for, where it says so: the number of an account, or a temporary key.
+pub fn account_of_key(key: &str) -> Option<String> {
+    if is_account(key) { Some(key.to_owned()) } else { account_of(key) }
 }
 
 const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -8,10 +8,6 @@ use store::blob::{BlobId, BlobWriter, Pinned};
 use store::{Store, Tx};
 use tokio::task::JoinHandle;
 
-/// Up to so many bytes lie in the database: one commit instead of a file and two syncs more, and they are read without
-/// opening a file. Measured: `benches/s3.py`.
-pub const SMALL: usize = 16 * 1024;
-
 /// How much is handed to the disk at once; a multiple of what is encrypted at once.
 const BATCH: usize = 4 * CHUNK;
 
@@ -136,7 +132,7 @@ impl Incoming {
     /// # Errors
     /// Faults of the disk.
     pub async fn finish(mut self) -> Result<Received, IncomingError> {
-        let small = self.len <= SMALL as u64;
+        let small = self.len <= self.store.small_limit() as u64;
         self.settle().await?;
         let mut sink = self.sink.take().ok_or(store::Error::Closed)?;
         let mut bytes = std::mem::take(&mut self.waiting);

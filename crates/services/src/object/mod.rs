@@ -4,11 +4,13 @@
 //! of a multipart upload in a blob for each part, so that completing one copies nothing. What is encrypted is so
 //! before it gets here ([`cipher`]). [`incoming`] writes bytes, [`read`] reads them again.
 
+pub mod acl;
 pub mod cipher;
 pub mod incoming;
 pub mod read;
 pub mod versions;
 
+use acl::Acl;
 use cipher::Encryption;
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,9 +84,12 @@ pub struct Object {
     /// Whether somebody put a legal hold on it; `None` if nobody ever said.
     #[serde(default, skip_serializing_if = "is_default")]
     pub legal_hold: Option<bool>,
-    /// Whether anybody may read it (the canned ACL `public-read`), and whatever else its ACL grants.
+    /// What its ACL grants; `None`: nothing to anybody but its owner.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub acl: Option<String>,
+    pub acl: Option<Acl>,
+    /// The account that owns it, where it is another than the usual one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub owner: Option<String>,
     /// Until when a copy of an archived object can be read.
     #[serde(default, skip_serializing_if = "is_default")]
     pub restored: Option<Timestamp>,
@@ -114,8 +119,16 @@ impl Object {
             retention: None,
             legal_hold: None,
             acl: None,
+            owner: None,
             restored: None,
         }
+    }
+}
+
+impl Object {
+    /// The account that owns it.
+    pub fn owner(&self) -> &str {
+        self.owner.as_deref().unwrap_or(model::ACCOUNT)
     }
 }
 

@@ -150,9 +150,7 @@ impl Verified {
         for name in self.trailers.keys() {
             let announced = self.claims.trailer.is_some_and(|algorithm| algorithm.header() == name);
             if !announced && name != "x-amz-trailer-signature" {
-                return Err(malformed_trailer(format!(
-                    "The trailer {name} was not announced in x-amz-trailer."
-                )));
+                return Err(malformed_trailer());
             }
         }
         let claimed = match (&self.claims.checksum, self.claims.trailer) {
@@ -175,8 +173,11 @@ impl Verified {
         let value = self.trailers.get(name).and_then(|value| value.to_str().ok());
         match value {
             Some(value) if algorithm.accepts(value) => Ok(value.to_owned()),
-            Some(_) => Err(malformed_trailer(format!("Value for {name} trailing header is invalid."))),
-            None => Err(malformed_trailer(format!("The trailer {name} was announced and did not come."))),
+            Some(_) => Err(S3Error::with_message(
+                S3ErrorCode::InvalidRequest,
+                format!("Value for {name} trailing header is invalid."),
+            )),
+            None => Err(malformed_trailer()),
         }
     }
 }
@@ -235,20 +236,23 @@ fn broken(error: &BoxError) -> S3Error {
 fn malformed(error: ChunkedError) -> S3Error {
     match error {
         ChunkedError::Broken(error) => broken(&error),
-        ChunkedError::Trailer(_) => {
-            malformed_trailer(format!("The aws-chunked body cannot be read: {error}."))
+        ChunkedError::Trailer(_) => malformed_trailer(),
+        ChunkedError::Incomplete | ChunkedError::Chunk(_) => {
+            S3Error::with_message(S3ErrorCode::IncompleteBody, "The request body terminated unexpectedly")
         }
-        ChunkedError::Incomplete | ChunkedError::Chunk(_) | ChunkedError::Length { .. } => {
-            S3Error::with_message(
-                S3ErrorCode::IncompleteBody,
-                format!("The aws-chunked body cannot be read: {error}."),
-            )
-        }
+        ChunkedError::Length { .. } => S3Error::with_message(
+            S3ErrorCode::IncompleteBody,
+            "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        ),
     }
 }
 
-fn malformed_trailer(message: String) -> S3Error {
-    custom("MalformedTrailerError", message)
+fn malformed_trailer() -> S3Error {
+    custom(
+        "MalformedTrailerError",
+        "The request contained trailing data that was not well-formed or did not conform to our published schema."
+            .to_owned(),
+    )
 }
 
 /// A code of S3's that `s3s` has no word for.

@@ -1,6 +1,7 @@
 //! Buckets as they rest in the store.
 
 use super::error::{Result, refuse};
+use crate::object::acl::Acl;
 use model::Timestamp;
 use s3s::S3ErrorCode;
 use serde::{Deserialize, Serialize};
@@ -28,9 +29,12 @@ pub(super) struct Bucket {
     /// Whose ACLs count; `None` is `BucketOwnerEnforced`: nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ownership: Option<String>,
-    /// The canned ACL, where it is another than `private`.
+    /// What its ACL grants; `None`: nothing to anybody but its owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) acl: Option<String>,
+    pub(super) acl: Option<Acl>,
+    /// The account that owns it, where it is another than the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<String>,
     /// Whether lifecycle rules are set.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) lifecycle: bool,
@@ -67,8 +71,16 @@ impl Bucket {
             lock: None,
             ownership: None,
             acl: None,
+            owner: None,
             lifecycle: false,
         }
+    }
+}
+
+impl Bucket {
+    /// The account that owns it.
+    pub(super) fn owner(&self) -> &str {
+        self.owner.as_deref().unwrap_or(model::ACCOUNT)
     }
 }
 
@@ -76,9 +88,8 @@ impl Stored for Bucket {}
 
 /// The bucket called `name`.
 pub(super) fn existing(view: &View<'_>, name: &str) -> Result<Bucket> {
-    view.get(&BUCKETS, name)?.ok_or_else(|| {
-        refuse(S3ErrorCode::NoSuchBucket, format!("The specified bucket does not exist: {name}."))
-    })
+    view.get(&BUCKETS, name)?
+        .ok_or_else(|| refuse(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist"))
 }
 
 /// Whether S3 allows a new bucket to have this name.

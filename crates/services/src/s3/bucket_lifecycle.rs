@@ -8,8 +8,10 @@ use super::error::{Error, Result, refuse};
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings::LIFECYCLE;
+use super::timer;
 use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Response};
+use std::time::Duration;
 
 /// The most rules of one bucket, and the longest id.
 const MOST: usize = 1_000;
@@ -52,6 +54,10 @@ pub(super) async fn delete(
     Ok(S3Response::new(DeleteBucketLifecycleOutput {}))
 }
 
+/// How long after rules were put they are followed for the first time, so that who made a mistake can mend it. Where rules
+/// are followed more often than that, it is shorter.
+const SETTLING: Duration = Duration::from_secs(60);
+
 async fn set(state: &State, name: String, lifecycle: Option<BucketLifecycleConfiguration>) -> Result<()> {
     state
         .store
@@ -60,11 +66,19 @@ async fn set(state: &State, name: String, lifecycle: Option<BucketLifecycleConfi
             bucket.lifecycle = lifecycle.is_some();
             tx.put(&BUCKETS, &name, &bucket)?;
             match lifecycle {
-                Some(lifecycle) => LIFECYCLE.put(tx, &name, &lifecycle),
-                None => LIFECYCLE.delete(tx, &name),
+                Some(lifecycle) => {
+                    timer::set(tx, &name, tx.now().after(SETTLING))?;
+                    LIFECYCLE.put(tx, &name, &lifecycle)
+                }
+                None => {
+                    timer::unset(tx, &name)?;
+                    LIFECYCLE.delete(tx, &name)
+                }
             }
         })
-        .await
+        .await?;
+    state.timer_set.notify_one();
+    Ok(())
 }
 
 fn malformed() -> Error {

@@ -56,7 +56,9 @@ fn invalid(message: &'static str) -> Error {
 fn check(website: &WebsiteConfiguration) -> Result<()> {
     let rules = website.routing_rules.as_deref().unwrap_or_default();
     match (&website.redirect_all_requests_to, &website.index_document) {
-        (Some(_), None) if website.error_document.is_none() && rules.is_empty() => Ok(()),
+        (Some(to), None) if website.error_document.is_none() && rules.is_empty() => {
+            check_protocol(to.protocol.as_ref())
+        }
         (Some(_), _) => Err(refuse(
             S3ErrorCode::MalformedXML,
             "The XML you provided was not well-formed or did not validate against our published schema",
@@ -69,7 +71,10 @@ fn check(website: &WebsiteConfiguration) -> Result<()> {
         }
         (None, Some(_)) if rules.len() > MOST => Err(refuse(
             S3ErrorCode::InvalidRequest,
-            "The number of routing rules must not exceed the allowed limit of 50 rules",
+            format!(
+                "{} routing rules provided, the number of routing rules in a website configuration is limited to {MOST}.",
+                rules.len()
+            ),
         )),
         (None, Some(_)) => {
             let both = |rule: &RoutingRule| {
@@ -81,7 +86,55 @@ fn check(website: &WebsiteConfiguration) -> Result<()> {
                     "You can only define ReplaceKeyPrefix or ReplaceKey but not both.",
                 ));
             }
-            Ok(())
+            rules.iter().try_for_each(check_rule)?;
+            match &website.error_document {
+                Some(page) if page.key.is_empty() => Err(invalid("The ErrorDocument Key is not well formed")),
+                _ => Ok(()),
+            }
         }
+    }
+}
+
+/// Refuses a rule that says nothing, or what no browser can follow.
+fn check_rule(rule: &RoutingRule) -> Result<()> {
+    let malformed = || {
+        refuse(
+            S3ErrorCode::MalformedXML,
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    };
+    let wrong = |message: String| Err(refuse(S3ErrorCode::InvalidRequest, message));
+    if let Some(condition) = &rule.condition {
+        match &condition.http_error_code_returned_equals {
+            None if condition.key_prefix_equals.is_none() => return Err(malformed()),
+            Some(code) if !code.parse::<u16>().is_ok_and(|code| (400..600).contains(&code)) => {
+                return wrong(format!(
+                    "The provided HTTP error code ({code}) is not valid. Valid codes are 4XX or 5XX."
+                ));
+            }
+            _ => {}
+        }
+    }
+    let redirect = &rule.redirect;
+    if *redirect == Redirect::default() {
+        return Err(malformed());
+    }
+    if let Some(code) = &redirect.http_redirect_code
+        && !code.parse::<u16>().is_ok_and(|code| (301..400).contains(&code))
+    {
+        return wrong(format!(
+            "The provided HTTP redirect code ({code}) is not valid. Valid codes are 3XX except 300."
+        ));
+    }
+    check_protocol(redirect.protocol.as_ref())
+}
+
+fn check_protocol(protocol: Option<&Protocol>) -> Result<()> {
+    match protocol.map(Protocol::as_str) {
+        None | Some("http" | "https") => Ok(()),
+        Some(_) => Err(refuse(
+            S3ErrorCode::InvalidRequest,
+            "Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically.",
+        )),
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn put(
     let at = object_key(bucket, key);
     let current = tx.get(&OBJECTS, &at)?;
     conditions.check(current.as_ref())?;
-    acl::check(&of, object.acl.as_deref())?;
+    acl::check(tx, bucket, &of, object.acl.as_ref())?;
+    object.owner = acl::owner_of_new(&of, object.acl.as_ref(), &origin.account);
     lock::protect(&of, &mut object, tx.now())?;
     let (version, replaced) = succeed(tx, &of, (bucket, key), current)?;
     object.version = version;

@@ -177,9 +177,9 @@ impl Completion {
             found.push((*number, part.ok_or_else(invalid_part)?));
         }
         let before_last = found.len().saturating_sub(1);
-        for (number, part) in &found[..before_last] {
+        for (_, part) in &found[..before_last] {
             if part.len < LEAST {
-                return Err(too_small(*number, part));
+                return Err(too_small());
             }
         }
         Ok(found)
@@ -217,7 +217,7 @@ impl Completion {
         for (claimed, value) in &self.checksums {
             let plain = checksum.split('-').next().unwrap_or_default();
             if *claimed == algorithm && *value != checksum && *value != plain {
-                let name = algorithm.lower_name();
+                let name = algorithm.name();
                 return Err(refuse(
                     S3ErrorCode::BadDigest,
                     format!("The {name} you specified did not match the calculated checksum."),
@@ -273,13 +273,9 @@ fn invalid_part() -> Error {
     )
 }
 
-fn too_small(number: u16, part: &Part) -> Error {
+fn too_small() -> Error {
     Error::Refused(S3Error::with_message(
         S3ErrorCode::EntityTooSmall,
-        format!(
-            "Your proposed upload is smaller than the minimum allowed size: part {number} has {} bytes, and only the \
-             last may have fewer than {LEAST}.",
-            part.len
-        ),
+        "Your proposed upload is smaller than the minimum allowed size",
     ))
 }

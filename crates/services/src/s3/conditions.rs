@@ -92,7 +92,7 @@ impl WriteConditions {
             (Some(ETagCondition::ETag(_)), _) => {
                 return Err(refuse(
                     S3ErrorCode::NotImplemented,
-                    "If-None-Match of a write must be *: S3 has no other value.",
+                    "A header you provided implies functionality that is not implemented",
                 ));
             }
             (Some(ETagCondition::Any), Some(_)) => return Err(failed()),

@@ -98,6 +98,9 @@ pub(super) fn headers(state: &State, bucket: &str, asked: &Asked) -> Result<Opti
     Ok(configuration.and_then(|configuration| asked.answer(&configuration)))
 }
 
+/// What rules can allow.
+const METHODS: &[&str] = &["DELETE", "GET", "HEAD", "POST", "PUT"];
+
 /// The answer to a preflight.
 pub(super) fn preflight(state: &State, bucket: Option<&str>, headers: &HeaderMap) -> Result<HeaderMap> {
     if !headers.contains_key(ORIGIN) {
@@ -113,6 +116,14 @@ pub(super) fn preflight(state: &State, bucket: Option<&str>, headers: &HeaderMap
         ));
     }
     let asked = Asked::of(&Method::OPTIONS, headers);
+    if let Some(asked) = &asked
+        && !METHODS.contains(&asked.method.as_str())
+    {
+        return Err(refuse(
+            S3ErrorCode::Custom("BadRequest".into()),
+            format!("Invalid Access-Control-Request-Method: {}", asked.method),
+        ));
+    }
     let (Some(bucket), Some(asked)) = (bucket, asked) else {
         return Err(forbidden("CORSResponse: Bucket not found"));
     };

@@ -3,9 +3,10 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 
 use super::State;
-use super::acl::{self, is_public};
+use super::acl::is_public;
 use super::bucket::{BUCKETS, Bucket, Lock, MOST, Versioning, is_valid_new_name};
 use super::error::{Error, Result, not_supported, refuse};
+use super::grants;
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings::PUBLIC_ACCESS_BLOCK;
@@ -20,34 +21,34 @@ const OLDEST_REGION: &str = "us-east-1";
 
 pub(super) async fn run(
     state: &State,
-    _context: &Context,
+    context: &Context,
     request: S3Request<CreateBucketInput>,
 ) -> Result<S3Response<CreateBucketOutput>> {
     check_query(&request.uri, &[])?;
     let name = request.input.bucket;
     if !is_valid_new_name(&name) {
-        return Err(refuse(
-            S3ErrorCode::InvalidBucketName,
-            format!("The specified bucket is not valid: {name}."),
-        ));
+        return Err(refuse(S3ErrorCode::InvalidBucketName, "The specified bucket is not valid."));
     }
     let location = location(request.input.create_bucket_configuration)?;
     let headers = &request.headers;
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let mut new = Bucket::new(state.store.now(), location);
-    new.ownership = text("x-amz-object-ownership").map(ownership_controls::checked).transpose()?.flatten();
-    new.acl = acl::of_headers(headers)?;
+    new.ownership = match text("x-amz-object-ownership") {
+        None => None,
+        Some(said) => ownership_controls::checked(said).map_err(|_| {
+            refuse(S3ErrorCode::InvalidArgument, format!("Invalid x-amz-object-ownership header: {said}"))
+        })?,
+    };
+    new.acl = grants::of_headers(headers)?;
+    new.owner = context.account.clone().filter(|account| account != model::ACCOUNT);
     if new.ownership.is_none() && new.acl.is_some() {
         return Err(refuse(
             S3ErrorCode::InvalidBucketAclWithObjectOwnership,
             "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
         ));
     }
-    if is_public(new.acl.as_deref()) {
-        return Err(refuse(
-            S3ErrorCode::AccessDenied,
-            "Access Denied: a new bucket blocks public ACLs; delete its public access block first.",
-        ));
+    if new.acl.as_ref().is_some_and(is_public) {
+        return Err(refuse(S3ErrorCode::AccessDenied, "Access Denied"));
     }
     if text("x-amz-bucket-object-lock-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
         new.lock = Some(Lock::default());
@@ -61,6 +62,13 @@ pub(super) async fn run(
 
 fn create(tx: &Tx<'_>, name: &str, mut new: Bucket, region: &str) -> Result<()> {
     if let Some(present) = tx.get(&BUCKETS, name)? {
+        if present.owner() != new.owner() {
+            return Err(refuse(
+                S3ErrorCode::BucketAlreadyExists,
+                "The requested bucket name is not available. The bucket namespace is shared by all users of the system. \
+                 Please select a different name and try again.",
+            ));
+        }
         let oldest = |location: &Option<String>| location.as_deref().unwrap_or(region) == OLDEST_REGION;
         if oldest(&present.location) && oldest(&new.location) {
             return Ok(());

@@ -38,13 +38,14 @@ pub(super) async fn run(
     let told = sse::told(Some(&encryption));
     // Ids of one millisecond and more apart rise with time; requests have such ids.
     let id = context.id.0;
-    let upload = Upload::of(described, state.store.now(), chosen, encryption);
+    let mut upload = Upload::of(described, state.store.now(), chosen, encryption);
+    upload.owner = context.account.clone().filter(|account| account != model::ACCOUNT);
     let (bucket, key) = (input.bucket.clone(), input.key.clone());
     state
         .store
         .write(move |tx| {
             let of = existing(tx, &bucket)?;
-            acl::check(&of, upload.acl.as_deref())?;
+            acl::check(tx, &bucket, &of, upload.acl.as_ref())?;
             lock::check_wanted(&of, upload.retention.as_ref(), upload.legal_hold, tx.now())?;
             tx.put(&UPLOADS, upload_key(&bucket, &key, id), &upload)?;
             Ok::<_, super::error::Error>(())

@@ -1,16 +1,13 @@
 //! Which objects are damaged: those whose bytes are gone or are not what they were.
 //!
-//! The scrubber rereads every blob, slowly, while the server runs ([`super::S3::scrub`]); `mayfly fsck` does so at once.
+//! The scrubber rereads every blob, slowly, while the server runs ([`super::scrub`]); `mayfly fsck` does so at once.
 
-use super::State;
 use super::error::{Error, Result};
 use super::upload::{PARTS, number_of};
 use super::version::{Entry, VERSIONS, read_slot, shown};
 use crate::object::{Content, OBJECTS, PIECES};
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 use store::blob::BlobId;
-use store::check::Verdict;
 use store::kv::From as Start;
 use store::{Store, View};
 use uuid::Uuid;
@@ -93,34 +90,8 @@ fn for_each<V: store::kv::Stored>(
     }
 }
 
-/// Rereads every blob once, at most `rate` bytes in a second, and reports what is damaged by its key in the log.
-pub(super) async fn scrub(state: &State, rate: u64) -> Result<()> {
-    let (mut after, mut damaged) = (None, HashSet::new());
-    loop {
-        let blobs = state.store.read(|view| view.linked_blobs(after, 64))?;
-        let Some(last) = blobs.last() else { break };
-        after = Some(*last);
-        for id in blobs {
-            let store = state.store.clone();
-            let verifying = tokio::task::spawn_blocking(move || store.verify_blob(id, |_| {}));
-            let verdict = verifying.await.map_err(|_| Error::Broken("the scrubber panicked"))??;
-            let read = match verdict {
-                Verdict::Right(len) => len,
-                Verdict::Damaged | Verdict::Missing => {
-                    damaged.insert(id);
-                    0
-                }
-            };
-            tokio::time::sleep(Duration::from_secs_f64(read as f64 / rate.max(1) as f64)).await;
-        }
-    }
-    if !damaged.is_empty() {
-        report(&state.store, damaged).await?;
-    }
-    Ok(())
-}
-
-async fn report(store: &Store, damaged: HashSet<BlobId>) -> Result<()> {
+/// Tells the log which objects are damaged.
+pub(super) async fn report(store: &Store, damaged: HashSet<BlobId>) -> Result<()> {
     let store = store.clone();
     let looking = tokio::task::spawn_blocking(move || store.read(|view| damaged_objects(view, &damaged)));
     for object in looking.await.map_err(|_| Error::Broken("the scrubber panicked"))?? {

@@ -10,6 +10,7 @@ use super::notification::NOTIFICATIONS;
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings;
+use super::timer;
 use super::upload::{UPLOADS, forget};
 use super::version::{VERSIONS, read_base};
 use crate::object::{OBJECTS, object_key};
@@ -33,10 +34,7 @@ pub(super) async fn run(
 fn delete(tx: &Tx<'_>, bucket: &str) -> Result<((), Unlinked)> {
     existing(tx, bucket)?;
     if tx.any(&OBJECTS, &object_key(bucket, ""))? {
-        return Err(refuse(
-            S3ErrorCode::BucketNotEmpty,
-            "The bucket you tried to delete is not empty: delete its objects first.",
-        ));
+        return Err(refuse(S3ErrorCode::BucketNotEmpty, "The bucket you tried to delete is not empty"));
     }
     if tx.any(&VERSIONS, &object_key(bucket, ""))? {
         return Err(refuse(
@@ -53,6 +51,7 @@ fn delete(tx: &Tx<'_>, bucket: &str) -> Result<((), Unlinked)> {
         unlinked.extend(forget(tx, bucket, &read_base(bucket, &place, 16)?, id)?);
     }
     settings::forget(tx, bucket)?;
+    timer::unset(tx, bucket)?;
     tx.delete(&NOTIFICATIONS, bucket)?;
     tx.delete(&BUCKETS, bucket)?;
     Ok(((), unlinked))

@@ -3,12 +3,14 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 
 use super::State;
+use super::authorize::{self, Deed};
 use super::bucket::existing;
 use super::change::{REMOVED, Removal, Removed, Unlinked, delete};
 use super::conditions::WriteConditions;
 use super::error::{Error, Result, not_supported, refuse};
 use super::event::Origin;
 use super::parameters::{bypasses_governance, check_query};
+use super::policy_condition::Asked;
 use super::request::Context;
 use s3s::dto::{DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition, ObjectIdentifier};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response};
@@ -33,12 +35,14 @@ pub(super) async fn run(
     let quiet = wanted.quiet.unwrap_or(false);
     let origin = Origin::of(context, &state.region);
     let bypass = bypasses_governance(&request.headers);
+    let (headers, context) = (request.headers, context.clone());
     let (deleted, errors) = state
         .change(None, move |tx| {
             existing(tx, &bucket)?;
+            let asked = context.asked(&headers, "", tx.now());
             let (mut deleted, mut errors, mut unlinked) = (Vec::new(), Vec::new(), Unlinked::new());
             for object in wanted.objects {
-                match delete_one(tx, &origin, &bucket, &object, bypass) {
+                match delete_one(tx, &origin, &asked, &bucket, &object, bypass) {
                     Ok((removed, blobs)) => {
                         unlinked.extend(blobs);
                         deleted.push(told(object, removed));
@@ -60,6 +64,7 @@ pub(super) async fn run(
 fn delete_one(
     tx: &Tx<'_>,
     origin: &Origin,
+    asked: &Asked<'_>,
     bucket: &str,
     object: &ObjectIdentifier,
     bypass: bool,
@@ -70,6 +75,9 @@ fn delete_one(
     if object.key.len() > LONGEST_KEY {
         return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
     }
+    let version = object.version_id.as_deref();
+    let deed = Deed { operation: "DeleteObject", bucket, key: Some(&object.key), version };
+    authorize::check(tx, deed, asked)?;
     let if_match = object.e_tag.clone().map(ETagCondition::ETag);
     let conditions = WriteConditions { if_match, if_none_match: None };
     let removal = Removal { version: object.version_id.clone(), bypass, conditions };

@@ -4,8 +4,9 @@
 
 use super::error::{Result, refuse};
 use super::tags::{self, Tags};
-use super::{acl, lock};
+use super::{grants, lock};
 use crate::object::Object;
+use crate::object::acl::Acl;
 use http::HeaderMap;
 use s3s::S3ErrorCode;
 use s3s::dto::{Expires, Metadata, Timestamp, TimestampFormat};
@@ -53,7 +54,7 @@ pub(super) struct Described {
     pub(super) tags: Tags,
     pub(super) storage_class: Option<String>,
     pub(super) lock: lock::Wanted,
-    pub(super) acl: Option<String>,
+    pub(super) acl: Option<Acl>,
 }
 
 impl Described {
@@ -83,7 +84,7 @@ impl Described {
             tags: text("x-amz-tagging").map(tags::of_header).transpose()?.unwrap_or_default(),
             storage_class: (storage_class != STORAGE_CLASSES[0]).then(|| storage_class.to_owned()),
             lock: lock::Wanted::of_headers(request)?,
-            acl: acl::of_headers(request)?,
+            acl: grants::of_headers(request)?,
         })
     }
 
@@ -106,9 +107,7 @@ impl Description {
         if size > METADATA {
             return Err(refuse(
                 S3ErrorCode::MetadataTooLarge,
-                format!(
-                    "Your metadata headers exceed the maximum allowed metadata size: {size} of {METADATA} bytes."
-                ),
+                "Your metadata headers exceed the maximum allowed metadata size",
             ));
         }
         let expires = self.expires.as_ref().map(http_date).transpose()?;

@@ -6,6 +6,7 @@
 use super::error::Result;
 use bytes::Bytes;
 use model::{Event, FunctionArn, Lineage, RequestId, Source};
+use store::alias::ALIASES;
 use store::kv::SPECS;
 use store::message::Head;
 use store::{Tx, View};
@@ -20,7 +21,8 @@ pub(super) fn exists(view: &View<'_>, arn: &str) -> Result<bool> {
     if is_queue(arn) {
         return Ok(view.queue(arn)?.is_some_and(|queue| !queue.is_fifo()));
     }
-    Ok(view.get(&SPECS, arn)?.is_some())
+    // A function, one of its versions, or an alias of one.
+    Ok(view.get(&SPECS, arn)?.is_some() || view.get(&ALIASES, arn)?.is_some())
 }
 
 /// Hands `document` to the destination called `arn`, in the transaction of the change that it tells of.

@@ -24,6 +24,8 @@ impl Stored for Told {}
 pub(super) struct Origin {
     pub(super) id: RequestId,
     pub(super) access_key: String,
+    /// The account that acts; empty for somebody who signed nothing.
+    pub(super) account: String,
     pub(super) region: String,
     /// The functions whose events led to it.
     pub(super) lineage: Lineage,
@@ -34,6 +36,7 @@ impl Origin {
         Origin {
             id: context.id,
             access_key: context.access_key.clone(),
+            account: context.account.clone().unwrap_or_default(),
             region: region.to_owned(),
             lineage: context.lineage.clone(),
         }

@@ -1,5 +1,5 @@
-//! Lifecycle at work: what the rules of all buckets say is done, a batch at a time, whenever [`super::S3::expire`] is
-//! called. Everything it needs to know is on disk, so a pass that is cut off is simply done again.
+//! Lifecycle at work: what the rules of a bucket say is done, a batch at a time, when the bucket's timer says so
+//! ([`super::timer`]). Everything it needs to know is on disk, so a pass that is cut off is simply done again.
 
 use super::State;
 use super::change::{Removal, delete};
@@ -7,6 +7,7 @@ use super::error::{Error, Result};
 use super::event::{Kind, Origin};
 use super::lifecycle::{expiry, is_lone_marker_past, is_past, is_upload_past, transition};
 use super::settings::{LIFECYCLE, buckets_with_lifecycle};
+use super::timer;
 use super::upload::{COMPLETED, UPLOADS, forget};
 use super::version::{Entry, VERSIONS, prefix_base, read_base, read_slot, shown};
 use crate::object::{OBJECTS, object_key};
@@ -30,31 +31,70 @@ enum Action {
     Abort { key: String, id: Uuid },
 }
 
-/// Does all that is due.
-pub(super) async fn run(state: &State) -> Result<()> {
-    forget_completed(state).await?;
-    // Files that somebody was reading when their last link went.
-    let store = state.store.clone();
-    let removing = tokio::task::spawn_blocking(move || store.remove_unlinked([]));
-    removing.await.map_err(|_| Error::Broken("a removal panicked"))??;
-    for bucket in state.store.read(buckets_with_lifecycle)? {
-        let Some(lifecycle) = state.store.read(|view| LIFECYCLE.get(view, &bucket))? else { continue };
-        for look in [current, older, uploads] {
-            let mut after = Vec::new();
-            loop {
-                let store = state.store.clone();
-                let (rules, bucket_) = (lifecycle.rules.clone(), bucket.clone());
-                let looking = tokio::task::spawn_blocking(move || {
-                    store.read(|view| look(view, &bucket_, &rules, &after))
-                });
-                let found = looking.await.map_err(|_| Error::Broken("a pass of lifecycles panicked"))??;
-                for action in found.actions {
-                    act(state, &bucket, action).await?;
-                }
-                match found.after {
-                    Some(next) => after = next,
-                    None => break,
-                }
+/// The timer of what is cleaned up beside rules; no bucket has such a name.
+const CLEANING: &str = "CLEANING";
+
+/// Sees to it that everything has its timer, as data from before there were timers has not.
+pub(super) async fn set_timers(state: &State) -> Result<()> {
+    let mut names = state.store.read(buckets_with_lifecycle)?;
+    names.push(CLEANING.to_owned());
+    let set = move |tx: &store::Tx<'_>| {
+        for name in &names {
+            if !timer::is_set(tx, name)? {
+                timer::set(tx, name, tx.now())?;
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    state.store.write(set).await
+}
+
+/// Does all that is due, each of it again after `every`; how long it is until something is.
+pub(super) async fn run(state: &State, every: Duration) -> Result<Duration> {
+    loop {
+        let Some((name, wait)) = state.store.read(|view| timer::first(view, every))? else {
+            return Ok(every);
+        };
+        if !wait.is_zero() {
+            return Ok(wait);
+        }
+        if name == CLEANING {
+            forget_completed(state).await?;
+            // Files that somebody was reading when their last link went.
+            let store = state.store.clone();
+            let removing = tokio::task::spawn_blocking(move || store.remove_unlinked([]));
+            removing.await.map_err(|_| Error::Broken("a removal panicked"))??;
+        } else {
+            follow(state, &name).await?;
+        }
+        let again = move |tx: &store::Tx<'_>| {
+            if name == CLEANING || LIFECYCLE.get(tx, &name)?.is_some() {
+                timer::set(tx, &name, tx.now().after(every))
+            } else {
+                timer::unset(tx, &name)
+            }
+        };
+        state.store.write(again).await?;
+    }
+}
+
+/// Does what the rules of a bucket say is due.
+async fn follow(state: &State, bucket: &str) -> Result<()> {
+    let Some(lifecycle) = state.store.read(|view| LIFECYCLE.get(view, bucket))? else { return Ok(()) };
+    for look in [current, older, uploads] {
+        let mut after = Vec::new();
+        loop {
+            let store = state.store.clone();
+            let (rules, bucket_) = (lifecycle.rules.clone(), bucket.to_owned());
+            let looking =
+                tokio::task::spawn_blocking(move || store.read(|view| look(view, &bucket_, &rules, &after)));
+            let found = looking.await.map_err(|_| Error::Broken("a pass of lifecycles panicked"))??;
+            for action in found.actions {
+                act(state, bucket, action).await?;
+            }
+            match found.after {
+                Some(next) => after = next,
+                None => break,
             }
         }
     }
@@ -146,6 +186,7 @@ fn uploads(view: &View<'_>, bucket: &str, rules: &[LifecycleRule], after: &[u8])
 
 async fn act(state: &State, bucket: &str, action: Action) -> Result<()> {
     let origin = Origin {
+        account: String::new(),
         id: RequestId::new(state.store.now()),
         access_key: "s3.amazonaws.com".to_owned(),
         region: state.region.clone(),

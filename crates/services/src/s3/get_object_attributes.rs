@@ -36,7 +36,13 @@ pub(super) async fn run(
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .collect();
-    if names.is_empty() || names.iter().any(|name| !KNOWN.contains(name)) {
+    if names.is_empty() {
+        return Err(refuse(
+            S3ErrorCode::InvalidRequest,
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
+        ));
+    }
+    if names.iter().any(|name| !KNOWN.contains(name)) {
         return Err(refuse(S3ErrorCode::InvalidArgument, "Invalid attribute name specified."));
     }
     let wants = |name: &str| names.contains(&name);

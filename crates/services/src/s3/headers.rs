@@ -53,18 +53,16 @@ impl Claims {
             Some(_) => {
                 return Err(invalid(
                     "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, \
-                     STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, or the \
-                     SHA-256 of the body in hexadecimal.",
+                     STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, \
+                     STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a \
+                     valid sha256 value.",
                 ));
             }
         }
         if let Some(md5) = remove(headers, "content-md5")? {
             let bytes = STANDARD.decode(md5).ok().and_then(|bytes| bytes.try_into().ok());
             claims.md5 = Some(bytes.ok_or_else(|| {
-                error(
-                    S3ErrorCode::InvalidDigest,
-                    "The Content-MD5 you specified is not valid: it is the MD5 in base64.",
-                )
+                error(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid.")
             })?);
         }
         if checksums {

@@ -4,8 +4,9 @@
 
 use super::State;
 use super::bucket::existing;
+use super::error::refuse;
 use super::error::{Error, Result};
-use super::list_buckets::owner;
+use super::grants::owner;
 use super::list_objects_v2::{Encoding, limit};
 use super::parameters::check_query;
 use super::request::Context;
@@ -15,7 +16,7 @@ use s3s::dto::{
     ChecksumAlgorithm, ChecksumType, CommonPrefix, Initiator, ListMultipartUploadsInput,
     ListMultipartUploadsOutput, MultipartUpload, StorageClass, Timestamp,
 };
-use s3s::{S3Request, S3Response};
+use s3s::{S3ErrorCode, S3Request, S3Response};
 use store::View;
 use store::kv::From as Start;
 use uuid::Uuid;
@@ -43,7 +44,14 @@ pub(super) async fn run(
         prefix: input.prefix.clone().unwrap_or_default(),
         delimiter: input.delimiter.clone().filter(|delimiter| !delimiter.is_empty()),
         key: input.key_marker.clone().filter(|key| !key.is_empty()),
-        id: input.upload_id_marker.as_deref().and_then(read_id),
+        id: match input.upload_id_marker.as_deref() {
+            // Without a key it says nothing.
+            Some(id) if !id.is_empty() && input.key_marker.as_deref().is_some_and(|key| !key.is_empty()) => {
+                let id = read_id(id);
+                Some(id.ok_or_else(|| refuse(S3ErrorCode::InvalidArgument, "Invalid uploadId marker"))?)
+            }
+            _ => None,
+        },
         limit,
     };
     let store = state.store.clone();
@@ -81,14 +89,15 @@ pub(super) async fn run(
 }
 
 fn entry(key: String, id: Uuid, upload: Upload) -> MultipartUpload {
+    let by = owner(upload.owner());
     let kind = if upload.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
     MultipartUpload {
         checksum_algorithm: Some(ChecksumAlgorithm::from(upload.algorithm)),
         checksum_type: Some(ChecksumType::from_static(kind)),
         initiated: Some(Timestamp::from(upload.initiated.to_date_time())),
-        initiator: Some(Initiator { display_name: None, id: owner().id }),
+        initiator: Some(Initiator { display_name: None, id: by.id.clone() }),
         key: Some(key),
-        owner: Some(owner()),
+        owner: Some(by),
         storage_class: Some(StorageClass::from(
             upload.storage_class.unwrap_or_else(|| StorageClass::STANDARD.to_owned()),
         )),

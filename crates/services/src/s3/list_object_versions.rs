@@ -7,7 +7,7 @@
 use super::State;
 use super::bucket::existing;
 use super::error::{Error, Result, refuse};
-use super::list_buckets::owner;
+use super::grants::owner;
 use super::list_objects_v2::{Encoding, limit};
 use super::parameters::check_query;
 use super::request::Context;
@@ -54,11 +54,11 @@ pub(super) async fn run(
     let store = state.store.clone();
     let reading = tokio::task::spawn_blocking(move || {
         store.read(|view| {
-            existing(view, &query.bucket)?;
-            query.read(view)
+            let of = existing(view, &query.bucket)?;
+            Ok::<_, Error>((of.owner().to_owned(), query.read(view)?))
         })
     });
-    let page = reading.await.map_err(|_| Error::Broken("a listing panicked"))??;
+    let (bucket_owner, page) = reading.await.map_err(|_| Error::Broken("a listing panicked"))??;
     let text = |value: Option<String>| value.map(|value| encoding.text(value));
     let (next_key, next_version) = page.next.unzip();
     let (mut versions, mut delete_markers) = (Vec::new(), Vec::new());
@@ -69,7 +69,7 @@ pub(super) async fn run(
                 is_latest: Some(latest),
                 key: Some(encoding.text(key)),
                 last_modified: Some(Timestamp::from(marker.at.to_date_time())),
-                owner: Some(owner()),
+                owner: Some(owner(&bucket_owner)),
                 version_id: Some(shown(marker.version.as_deref())),
             }),
         }
@@ -100,6 +100,7 @@ pub(super) async fn run(
 fn version(key: String, entry: Entry, latest: bool) -> Option<ObjectVersion> {
     let Entry::Object(object) = entry else { return None };
     let kind = if object.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+    let by = owner(object.owner());
     let class = object.storage_class.unwrap_or_else(|| ObjectVersionStorageClass::STANDARD.to_owned());
     Some(ObjectVersion {
         checksum_algorithm: Some(object.checksums.keys().cloned().map(ChecksumAlgorithm::from).collect()),
@@ -108,7 +109,7 @@ fn version(key: String, entry: Entry, latest: bool) -> Option<ObjectVersion> {
         is_latest: Some(latest),
         key: Some(key),
         last_modified: Some(Timestamp::from(object.last_modified.to_date_time())),
-        owner: Some(owner()),
+        owner: Some(by),
         restore_status: None,
         size: i64::try_from(object.len).ok(),
         storage_class: Some(ObjectVersionStorageClass::from(class)),

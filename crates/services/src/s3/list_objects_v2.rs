@@ -6,7 +6,7 @@ use super::State;
 use super::bucket::existing;
 use super::encoding::encode_key;
 use super::error::{Error, Result, refuse};
-use super::list_buckets::owner;
+use super::grants::owner;
 use super::listing::{PAGE, Page, Query};
 use super::parameters::check_query;
 use super::request::Context;
@@ -131,23 +131,29 @@ impl Encoding {
 
     /// The entries of `page` as they are answered.
     pub(super) fn entries(self, page: Page, with_owner: bool) -> (Vec<Object>, Vec<CommonPrefix>) {
-        let objects = page.objects.into_iter().map(|(key, object)| Object {
-            checksum_algorithm: Some(object.checksums.keys().cloned().map(ChecksumAlgorithm::from).collect()),
-            checksum_type: (!object.checksums.is_empty()).then(|| {
-                let kind = if object.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
-                ChecksumType::from_static(kind)
-            }),
-            e_tag: Some(ETag::Strong(object.etag)),
-            key: Some(self.text(key)),
-            last_modified: Some(Timestamp::from(object.last_modified.to_date_time())),
-            owner: with_owner.then(owner),
-            restore_status: None,
-            size: i64::try_from(object.len).ok(),
-            storage_class: Some(
-                object
-                    .storage_class
-                    .map_or(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD), Into::into),
-            ),
+        let objects = page.objects.into_iter().map(|(key, object)| {
+            let by = owner(object.owner());
+            Object {
+                checksum_algorithm: Some(
+                    object.checksums.keys().cloned().map(ChecksumAlgorithm::from).collect(),
+                ),
+                checksum_type: (!object.checksums.is_empty()).then(|| {
+                    let kind =
+                        if object.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+                    ChecksumType::from_static(kind)
+                }),
+                e_tag: Some(ETag::Strong(object.etag)),
+                key: Some(self.text(key)),
+                last_modified: Some(Timestamp::from(object.last_modified.to_date_time())),
+                owner: with_owner.then_some(by),
+                restore_status: None,
+                size: i64::try_from(object.len).ok(),
+                storage_class: Some(
+                    object
+                        .storage_class
+                        .map_or(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD), Into::into),
+                ),
+            }
         });
         let prefixes = page
             .prefixes

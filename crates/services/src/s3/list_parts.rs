@@ -4,7 +4,7 @@
 
 use super::State;
 use super::error::{Error, Result, refuse};
-use super::list_buckets::owner;
+use super::grants::owner;
 use super::listing::PAGE;
 use super::parameters::check_query;
 use super::request::Context;
@@ -47,12 +47,12 @@ pub(super) async fn run(
         bucket: Some(input.bucket),
         checksum_algorithm: Some(ChecksumAlgorithm::from(upload.algorithm.clone())),
         checksum_type: Some(ChecksumType::from_static(kind)),
-        initiator: Some(Initiator { display_name: None, id: owner().id }),
+        initiator: Some(Initiator { display_name: None, id: Some(upload.owner().to_owned()) }),
         is_truncated: Some(more),
         key: Some(input.key),
         max_parts: i32::try_from(limit).ok(),
         next_part_number_marker: Some(i32::from(last)),
-        owner: Some(owner()),
+        owner: Some(owner(upload.owner())),
         part_number_marker: Some(i32::from(after)),
         parts: Some(parts.into_iter().map(|(place, part)| shown(&upload, number_of(&place), part)).collect()),
         storage_class: Some(StorageClass::from(storage_class)),

@@ -12,7 +12,7 @@
 mod access;
 mod acl;
 mod acls;
-mod anonymous;
+mod authorize;
 mod body;
 mod bucket;
 mod bucket_cors;
@@ -40,6 +40,7 @@ mod extent;
 mod find;
 mod form_policy;
 mod get_object_attributes;
+mod grants;
 mod headers;
 mod host;
 mod lifecycle;
@@ -53,6 +54,8 @@ mod operations;
 mod ownership_controls;
 mod parameters;
 mod policy;
+mod policy_action;
+mod policy_condition;
 mod post_object;
 mod public_access_block;
 mod reader;
@@ -60,9 +63,11 @@ mod request;
 mod response;
 mod restore_object;
 mod rewrite;
+mod scrub;
 mod settings;
 mod sse;
 mod tags;
+mod timer;
 mod upload;
 mod version;
 mod website;
@@ -104,17 +109,24 @@ use model::RequestId;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
+use tokio::sync::watch;
 use wire::credential::Credential;
 use wire::{Request, Response, Service};
 
 /// The largest XML document in a request: 1,000 keys of 1,024 bytes, each byte escaped, fit.
 const XML_BODY: usize = 8 << 20;
 
+/// How often timers are looked at, if nothing says that they were set.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// What every operation works on.
 struct State {
     store: Store,
     region: String,
+    /// Wakes who waits for the first of the timers, when it may be another.
+    timer_set: tokio::sync::Notify,
 }
 
 /// Object storage as a service.
@@ -133,7 +145,7 @@ impl S3 {
 
     /// The same, with buckets also found as `BUCKET.DOMAIN` for each of `domains`.
     pub fn with_domains(store: Store, region: impl Into<String>, domains: &[String]) -> Self {
-        let state = Arc::new(State { store, region: region.into() });
+        let state = Arc::new(State { store, region: region.into(), timer_set: tokio::sync::Notify::new() });
         let domains = host::Domains::new(domains);
         let mut builder = S3ServiceBuilder::new(operations::Operations(state.clone()));
         builder.set_auth(access::NoKeys);
@@ -156,17 +168,46 @@ impl S3 {
             })
     }
 
-    /// Does what the lifecycle rules of all buckets say is due. To be called now and then.
-    pub async fn expire(&self) {
-        if let Err(error) = expire::run(&self.state).await {
-            tracing::error!(error = error::chain(&error), "the rules of lifecycles could not be followed");
+    /// Follows the lifecycle rules of buckets, each bucket's once in `every`, until `stop`.
+    pub async fn follow_lifecycles(&self, every: Duration, mut stop: watch::Receiver<bool>) {
+        let mut begun = false;
+        loop {
+            let done = async {
+                if !begun {
+                    expire::set_timers(&self.state).await?;
+                    begun = true;
+                }
+                expire::run(&self.state, every).await
+            };
+            let wait = done.await.unwrap_or_else(|error| {
+                tracing::error!(
+                    error = error::chain(&error),
+                    "the rules of lifecycles could not be followed"
+                );
+                LOOK
+            });
+            tokio::select! {
+                // Not longer than this: the clock may be set meanwhile.
+                () = tokio::time::sleep(wait.min(LOOK)) => {}
+                () = self.state.timer_set.notified() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
         }
     }
 
-    /// Rereads all stored bytes once, at most `rate` of them in a second; damage is reported by key in the log.
-    pub async fn scrub(&self, rate: u64) {
-        if let Err(error) = damage::scrub(&self.state, rate).await {
-            tracing::error!(error = error::chain(&error), "stored bytes could not be verified");
+    /// Rereads all stored bytes, at most `rate` of them in a second, again and again with `rest` between two passes, until
+    /// `stop`. Damage is reported by key in the log.
+    pub async fn scrub(&self, rate: u64, rest: Duration, mut stop: watch::Receiver<bool>) {
+        loop {
+            let done = scrub::run(&self.state, rate, rest, &stop).await;
+            let wait = done.unwrap_or_else(|error| {
+                tracing::error!(error = error::chain(&error), "stored bytes could not be verified");
+                LOOK
+            });
+            tokio::select! {
+                () = tokio::time::sleep(wait.min(LOOK)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
         }
     }
 
@@ -194,6 +235,7 @@ impl S3 {
             let origin = event::Origin {
                 id,
                 access_key: String::new(),
+                account: String::new(),
                 region: self.state.region.clone(),
                 lineage: Default::default(),
             };
@@ -232,8 +274,11 @@ impl S3 {
                 parts.headers.insert(name, value.clone());
             }
         }
+        // As the owner, who may read it if everybody may.
+        let owner = self.state.store.read(|view| view.get(&bucket::BUCKETS, bucket));
+        let owner = owner.ok().flatten().map_or(model::ACCOUNT.to_owned(), |of| of.owner().to_owned());
         let credential = Some(Credential {
-            access_key: String::new(),
+            access_key: owner,
             region: self.state.region.clone(),
             service: "s3".to_owned(),
         });

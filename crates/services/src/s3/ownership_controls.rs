@@ -3,6 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html>
 
 use super::State;
+use super::acl::is_owners;
 use super::bucket::{BUCKETS, existing};
 use super::error::{Error, Result, refuse};
 use super::parameters::check_query;
@@ -84,7 +85,7 @@ async fn set(state: &State, name: String, ownership: Option<String>) -> Result<(
         .store
         .write(move |tx| {
             let mut bucket = existing(tx, &name)?;
-            if ownership.is_none() && bucket.acl.is_some() {
+            if ownership.is_none() && bucket.acl.as_ref().is_some_and(|acl| !is_owners(acl, bucket.owner())) {
                 return Err(refuse(
                     S3ErrorCode::InvalidBucketAclWithObjectOwnership,
                     "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",

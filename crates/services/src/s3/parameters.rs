@@ -5,7 +5,7 @@
 
 use super::error::{Result, not_supported};
 use http::{HeaderMap, Uri};
-use s3s::{S3Error, S3ErrorCode, S3Result};
+use s3s::S3Result;
 use wire::credential::query_pairs;
 
 /// Headers that are acted on, or that carry no wish.
@@ -35,6 +35,8 @@ const KNOWN: &[&str] = &[
     "x-amz-copy-source-server-side-encryption-customer-key-md5",
     "x-amz-date",
     "x-amz-decoded-content-length",
+    // Looked at where it is known whose the bucket is.
+    "x-amz-expected-bucket-owner",
     "x-amz-grant-full-control",
     "x-amz-grant-read",
     "x-amz-grant-read-acp",
@@ -59,6 +61,7 @@ const KNOWN: &[&str] = &[
     "x-amz-server-side-encryption-customer-key",
     "x-amz-server-side-encryption-customer-key-md5",
     "x-amz-skip-destination-validation",
+    "x-amz-source-expected-bucket-owner",
     "x-amz-storage-class",
     "x-amz-tagging",
     "x-amz-tagging-directive",
@@ -71,9 +74,6 @@ const KNOWN: &[&str] = &[
 /// Headers of which some values ask for what is the case anyway.
 const HARMLESS: &[(&str, &[&str])] = &[("x-amz-server-side-encryption-bucket-key-enabled", &["false"])];
 
-/// Headers that say whom the caller takes for the owner.
-const OWNERS: &[&str] = &["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
-
 /// Refuses the headers that ask for what Mayfly does not do.
 pub(super) fn check_headers(headers: &HeaderMap) -> S3Result<()> {
     for (name, value) in headers {
@@ -82,18 +82,6 @@ pub(super) fn check_headers(headers: &HeaderMap) -> S3Result<()> {
             continue;
         }
         let value = value.to_str().unwrap_or_default().trim();
-        if OWNERS.contains(&name) {
-            if value != model::ACCOUNT {
-                return Err(S3Error::with_message(
-                    S3ErrorCode::AccessDenied,
-                    format!(
-                        "Access Denied: {name} is {value}, and the owner of everything is {}.",
-                        model::ACCOUNT
-                    ),
-                ));
-            }
-            continue;
-        }
         let harmless = HARMLESS.iter().find(|(known, _)| *known == name).map(|(_, values)| *values);
         if !harmless.unwrap_or_default().iter().any(|known| known.eq_ignore_ascii_case(value)) {
             return Err(not_supported(format_args!("The header {name}: {value}")));
@@ -159,7 +147,6 @@ mod tests {
             let refusal = check(name, value).unwrap();
             assert!(refusal.starts_with("NotImplemented") && refusal.contains(name), "{refusal}");
         }
-        assert!(check("x-amz-expected-bucket-owner", "111111111111").unwrap().starts_with("AccessDenied"));
     }
 
     #[test]

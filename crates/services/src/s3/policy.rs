@@ -1,175 +1,294 @@
-//! Bucket policies: read, validated, and asked what somebody without credentials may do.
-//!
-//! Whoever signs a request here is the owner, who may do everything; only unsigned requests are held against policies.
+//! Bucket policies: read, validated, and asked what somebody may do.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html>
 
-use super::error::{Result, refuse};
+use super::error::{Error, Result, refuse};
+use super::policy_action::{self, Level};
+use super::policy_condition::{Asked, Condition};
 use s3s::S3ErrorCode;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A policy that can stand for its bucket.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug)]
 pub(super) struct Policy {
-    version: Option<String>,
-    #[serde(rename = "Id")]
-    _id: Option<String>,
-    statement: OneOrMore<Statement>,
+    statements: Vec<Statement>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[derive(Debug)]
 struct Statement {
-    #[serde(rename = "Sid")]
-    _sid: Option<String>,
-    effect: String,
-    principal: Option<Principal>,
-    not_principal: Option<Principal>,
-    action: Option<OneOrMore<String>>,
-    not_action: Option<OneOrMore<String>>,
-    resource: Option<OneOrMore<String>>,
-    not_resource: Option<OneOrMore<String>>,
-    condition: Option<serde_json::Map<String, Value>>,
+    allows: bool,
+    principal: Either<Principal>,
+    actions: Either<Vec<String>>,
+    resources: Either<Vec<String>>,
+    conditions: Vec<Condition>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Principal {
-    Any(String),
-    Of(serde_json::Map<String, Value>),
+/// What a statement is about, or what it is not about.
+#[derive(Debug)]
+enum Either<T> {
+    Only(T),
+    AllBut(T),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMore<T> {
-    One(T),
-    More(Vec<T>),
+/// To whom a statement speaks.
+#[derive(Debug, Default)]
+struct Principal {
+    everybody: bool,
+    /// Accounts as a whole.
+    accounts: Vec<String>,
+    /// ARNs of users, roles and sessions.
+    arns: Vec<String>,
 }
 
-impl<T> OneOrMore<T> {
-    fn all(&self) -> &[T] {
-        match self {
-            OneOrMore::One(one) => std::slice::from_ref(one),
-            OneOrMore::More(more) => more,
-        }
-    }
+/// What a policy says to a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) denies: bool,
+    pub(super) allows: bool,
 }
 
-fn malformed(message: &'static str) -> super::error::Error {
+fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     refuse(S3ErrorCode::MalformedPolicy, message)
 }
 
 impl Policy {
     /// Reads a policy for `bucket`.
     pub(super) fn read(text: &str, bucket: &str) -> Result<Self> {
-        let policy: Policy = serde_json::from_str(text)
-            .map_err(|_| malformed("Policies must be valid JSON and the first byte must be '{'"))?;
-        if policy.version.as_deref().is_some_and(|version| !matches!(version, "2012-10-17" | "2008-10-17")) {
-            return Err(malformed("The policy must contain a valid version string"));
+        const NO_JSON: &str = "Policies must be valid JSON and the first byte must be '{'";
+        let Ok(Value::Object(policy)) = serde_json::from_str(text) else { return Err(malformed(NO_JSON)) };
+        for (name, value) in &policy {
+            match name.as_str() {
+                "Version" if matches!(value.as_str(), Some("2012-10-17" | "2008-10-17")) => {}
+                "Version" => return Err(malformed("The policy must contain a valid version string")),
+                "Id" if value.is_string() => {}
+                "Statement" => {}
+                _ => return Err(malformed(format!("Unknown field {name}"))),
+            }
         }
-        if policy.statement.all().is_empty() {
-            return Err(malformed("Could not parse the policy: Statement is empty!"));
-        }
-        for statement in policy.statement.all() {
-            statement.check(bucket)?;
-        }
-        Ok(policy)
+        let statements = match policy.get("Statement") {
+            None => return Err(malformed("Missing required field Statement")),
+            Some(one @ Value::Object(_)) => vec![Statement::read(one, bucket)?],
+            Some(Value::Array(all)) if !all.is_empty() => {
+                all.iter().map(|one| Statement::read(one, bucket)).collect::<Result<_>>()?
+            }
+            Some(_) => return Err(malformed("Could not parse the policy: Statement is empty!")),
+        };
+        Ok(Policy { statements })
     }
 
-    /// Whether everybody is allowed something, without a condition.
+    /// Whether it allows something to everybody: without a condition that names who or from where.
+    ///
+    /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html>
     pub(super) fn is_public(&self) -> bool {
-        self.statement.all().iter().any(|statement| {
-            statement.effect == "Allow" && statement.is_for_everybody() && statement.condition.is_none()
+        self.statements.iter().any(|statement| {
+            statement.allows
+                && statement.is_for_everybody()
+                && !statement.conditions.iter().any(Condition::narrows)
         })
     }
 
-    /// Whether everybody may do `action` with `resource`. A condition is never met, and always hinders.
-    pub(super) fn lets_anybody(&self, action: &str, resource: &str) -> bool {
-        let concerns =
-            |statement: &&Statement| statement.is_for_everybody() && statement.covers(action, resource);
-        let statements = self.statement.all();
-        let allowed =
-            statements.iter().filter(concerns).any(|s| s.effect == "Allow" && s.condition.is_none());
-        allowed && !statements.iter().filter(concerns).any(|s| s.effect == "Deny")
+    /// What it says of `action` with `resource`.
+    pub(super) fn verdict(&self, action: &str, resource: &str, asked: &Asked<'_>) -> Verdict {
+        let mut verdict = Verdict::default();
+        for statement in &self.statements {
+            if statement.is_for(asked)
+                && statement.covers(action, resource)
+                && statement.conditions.iter().all(|condition| condition.is_met(asked))
+            {
+                if statement.allows {
+                    verdict.allows = true;
+                } else {
+                    verdict.denies = true;
+                }
+            }
+        }
+        verdict
     }
 }
 
+/// The fields of a statement.
+const FIELDS: &[&str] = &[
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+];
+
 impl Statement {
-    fn check(&self, bucket: &str) -> Result<()> {
-        if !matches!(self.effect.as_str(), "Allow" | "Deny") {
-            return Err(malformed("Invalid effect"));
+    fn read(value: &Value, bucket: &str) -> Result<Self> {
+        let Value::Object(fields) = value else { return Err(malformed("A statement is not an object")) };
+        if let Some(name) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+            return Err(malformed(format!("Unknown field {name}")));
         }
-        if self.principal.is_some() == self.not_principal.is_some() {
-            return Err(malformed("Missing required field Principal"));
-        }
-        if let Some(Principal::Any(any)) = &self.principal
-            && any != "*"
-        {
-            return Err(malformed("Invalid principal in policy"));
-        }
-        let actions = match (&self.action, &self.not_action) {
-            (Some(actions), None) | (None, Some(actions)) => actions.all(),
-            _ => return Err(malformed("Missing required field Action")),
+        let allows = match fields.get("Effect") {
+            None => return Err(malformed("Missing required field Effect")),
+            Some(effect) if effect == "Allow" => true,
+            Some(effect) if effect == "Deny" => false,
+            Some(effect) => {
+                return Err(malformed(format!("Invalid effect: {}", effect.as_str().unwrap_or_default())));
+            }
         };
-        if actions.is_empty() || !actions.iter().all(|action| action == "*" || action.starts_with("s3:")) {
-            return Err(malformed("Policy has invalid action"));
+        let principal = either(fields, "Principal", "NotPrincipal", Principal::read)?;
+        let actions =
+            either(fields, "Action", "NotAction", |value| texts(value, "Policy has invalid action"))?;
+        let resources =
+            either(fields, "Resource", "NotResource", |value| texts(value, "Policy has invalid resource"))?;
+        let (Either::Only(names) | Either::AllBut(names)) = &actions;
+        let mut level = Level::default();
+        for name in names {
+            level =
+                level.or(policy_action::level(name).ok_or_else(|| malformed("Policy has invalid action"))?);
         }
-        let resources = match (&self.resource, &self.not_resource) {
-            (Some(resources), None) | (None, Some(resources)) => resources.all(),
-            _ => return Err(malformed("Missing required field Resource")),
-        };
+        let (Either::Only(arns) | Either::AllBut(arns)) = &resources;
         let whole = format!("arn:aws:s3:::{bucket}");
         let inside = format!("{whole}/");
-        let fits = |resource: &String| {
-            *resource == whole
-                || resource.starts_with(&inside)
-                || matches(resource, &whole)
-                || resource == "*"
-        };
-        if resources.is_empty() || !resources.iter().all(fits) {
-            return Err(malformed("Policy has invalid resource"));
+        let mut fits = false;
+        for arn in arns {
+            let (of_bucket, of_objects) = (
+                arn == "*" || matches(arn, &whole),
+                // A pattern reaches objects if it goes on behind the bucket's name, or may.
+                arn == "*" || arn.starts_with(&inside) || reaches(arn, &inside),
+            );
+            if !of_bucket && !of_objects {
+                return Err(malformed("Policy has invalid resource"));
+            }
+            fits |= (of_bucket && level.bucket) || (of_objects && level.object);
         }
-        Ok(())
+        if !fits && matches!((&actions, &resources), (Either::Only(_), Either::Only(_))) {
+            return Err(malformed("Action does not apply to any resource(s) in statement"));
+        }
+        let conditions = match fields.get("Condition") {
+            None => Vec::new(),
+            Some(condition) => Condition::read(condition)?,
+        };
+        Ok(Statement { allows, principal, actions, resources, conditions })
     }
 
     fn is_for_everybody(&self) -> bool {
+        matches!(&self.principal, Either::Only(principal) if principal.everybody)
+    }
+
+    /// Whether it speaks to who asks. Users and roles are not told apart within an account: what is allowed to one of
+    /// them is allowed to the account, what is denied to one of them is denied to nobody else.
+    fn is_for(&self, asked: &Asked<'_>) -> bool {
         match &self.principal {
-            Some(Principal::Any(any)) => any == "*",
-            Some(Principal::Of(map)) => map.get("AWS").is_some_and(|aws| {
-                aws == "*" || aws.as_array().is_some_and(|all| all.iter().any(|one| one == "*"))
-            }),
-            None => false,
+            Either::Only(principal) => principal.names(asked, self.allows),
+            Either::AllBut(principal) => !principal.names(asked, !self.allows),
         }
     }
 
     fn covers(&self, action: &str, resource: &str) -> bool {
-        let any = |patterns: &OneOrMore<String>, text: &str, same_case: bool| {
-            patterns.all().iter().any(|pattern| {
-                if same_case {
-                    matches(pattern, text)
-                } else {
-                    matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
-                }
-            })
+        let action = action.to_ascii_lowercase();
+        let acts = |patterns: &[String]| {
+            patterns.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
         };
-        let action = match (&self.action, &self.not_action) {
-            (Some(actions), _) => any(actions, action, false),
-            (None, Some(not)) => !any(not, action, false),
-            (None, None) => false,
-        };
-        action
-            && match (&self.resource, &self.not_resource) {
-                (Some(resources), _) => any(resources, resource, true),
-                (None, Some(not)) => !any(not, resource, true),
-                (None, None) => false,
+        let is = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, resource));
+        (match &self.actions {
+            Either::Only(patterns) => acts(patterns),
+            Either::AllBut(patterns) => !acts(patterns),
+        }) && match &self.resources {
+            Either::Only(patterns) => is(patterns),
+            Either::AllBut(patterns) => !is(patterns),
+        }
+    }
+}
+
+/// Whether a pattern may match something that begins with `prefix`.
+fn reaches(pattern: &str, prefix: &str) -> bool {
+    pattern.match_indices('*').any(|(at, _)| pattern.get(..=at).is_some_and(|begin| matches(begin, prefix)))
+}
+
+fn either<T>(
+    fields: &Map<String, Value>,
+    name: &'static str,
+    not: &'static str,
+    read: impl Fn(&Value) -> Result<T>,
+) -> Result<Either<T>> {
+    match (fields.get(name), fields.get(not)) {
+        (Some(value), None) => Ok(Either::Only(read(value)?)),
+        (None, Some(value)) => Ok(Either::AllBut(read(value)?)),
+        _ => Err(malformed(format!("Missing required field {name}"))),
+    }
+}
+
+/// One text or several, none of them empty.
+fn texts(value: &Value, wrong: &'static str) -> Result<Vec<String>> {
+    let all = match value {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(all) => {
+            let texts = all.iter().map(|one| one.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+            texts.ok_or_else(|| malformed(wrong))?
+        }
+        _ => return Err(malformed(wrong)),
+    };
+    if all.is_empty() || all.iter().any(String::is_empty) {
+        return Err(malformed(wrong));
+    }
+    Ok(all)
+}
+
+impl Principal {
+    fn read(value: &Value) -> Result<Self> {
+        const WRONG: &str = "Invalid principal in policy";
+        let mut principal = Principal::default();
+        let kinds = match value {
+            Value::String(any) if any == "*" => {
+                principal.everybody = true;
+                return Ok(principal);
             }
+            Value::Object(kinds) if !kinds.is_empty() => kinds,
+            _ => return Err(malformed(WRONG)),
+        };
+        for (kind, names) in kinds {
+            for name in texts(names, WRONG)? {
+                match kind.as_str() {
+                    "AWS" if name == "*" => principal.everybody = true,
+                    "AWS" | "CanonicalUser" if wire::is_account(&name) => principal.accounts.push(name),
+                    "AWS" => principal.add_arn(name).ok_or_else(|| malformed(WRONG))?,
+                    // Services, and who comes by way of others, never ask here.
+                    "Service" | "Federated" | "CanonicalUser" => {}
+                    _ => return Err(malformed(WRONG)),
+                }
+            }
+        }
+        Ok(principal)
+    }
+
+    fn add_arn(&mut self, arn: String) -> Option<()> {
+        let mut parts = arn.splitn(6, ':');
+        let (scheme, _partition, service) = (parts.next()?, parts.next()?, parts.next()?);
+        let (_region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+        if scheme != "arn"
+            || !matches!(service, "iam" | "sts")
+            || !wire::is_account(account)
+            || name.is_empty()
+        {
+            return None;
+        }
+        if name == "root" {
+            self.accounts.push(account.to_owned());
+        } else {
+            self.arns.push(arn);
+        }
+        Some(())
+    }
+
+    /// Whether who asks is among them; `loosely` takes a user or a role for their account.
+    fn names(&self, asked: &Asked<'_>, loosely: bool) -> bool {
+        let Some(account) = asked.account else { return self.everybody };
+        self.everybody
+            || self.accounts.iter().any(|known| known == account)
+            || self.arns.iter().any(|arn| loosely && arn.split(':').nth(4) == Some(account))
     }
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for anything and `?` for one character.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
@@ -214,25 +333,83 @@ mod tests {
         }
     }
 
+    fn of(statement: &str) -> Result<Policy> {
+        Policy::read(&format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#), "b")
+    }
+
     #[test]
-    fn policies_are_validated_and_asked() {
-        let of = |statement: &str| {
-            Policy::read(&format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#), "b")
-        };
+    fn policies_are_validated() {
+        for (wrong, expected) in [
+            (
+                r#"{"Effect":"Maybe","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b"}"#,
+                "Invalid effect: Maybe",
+            ),
+            (
+                r#"{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b"}"#,
+                "Missing required field Principal",
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":"me","Action":"s3:*","Resource":"arn:aws:s3:::b"}"#,
+                "Invalid principal",
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":"*","Action":"ec2:*","Resource":"arn:aws:s3:::b"}"#,
+                "invalid action",
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":"*","Action":"s3:Nothing","Resource":"arn:aws:s3:::b"}"#,
+                "invalid action",
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::other"}"#,
+                "invalid resource",
+            ),
+            (
+                r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b"}"#,
+                "does not apply",
+            ),
+            (r#"{"Effect":"Allow","Principal":"*","Action":"s3:*"}"#, "Missing required field Resource"),
+            (
+                r#"{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Like":{"a":"b"}}}"#,
+                "condition",
+            ),
+        ] {
+            let refused = of(wrong).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{wrong}: {refused}");
+        }
+        assert!(Policy::read("{", "b").is_err());
+    }
+
+    #[test]
+    fn a_policy_speaks_to_accounts_and_to_everybody() {
+        let asked = |account| Asked { account, ..Asked::default() };
+        let (mine, theirs) = (asked(Some("111111111111")), asked(Some("222222222222")));
         let public =
             of(r#"{"Effect":"Allow","Principal":"*","Action":"s3:Get*","Resource":"arn:aws:s3:::b/*"}"#)
                 .unwrap();
-        assert!(public.is_public() && public.lets_anybody("s3:GetObject", "arn:aws:s3:::b/k"));
-        assert!(!public.lets_anybody("s3:PutObject", "arn:aws:s3:::b/k"));
-        for wrong in [
-            r#"{"Effect":"Maybe","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b"}"#,
-            r#"{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b"}"#,
-            r#"{"Effect":"Allow","Principal":"*","Action":"ec2:*","Resource":"arn:aws:s3:::b"}"#,
-            r#"{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::other"}"#,
-            r#"{"Effect":"Allow","Principal":"*","Action":"s3:*"}"#,
-        ] {
-            assert!(of(wrong).is_err(), "{wrong}");
+        let key = "arn:aws:s3:::b/k";
+        assert!(public.is_public() && public.verdict("s3:GetObject", key, &asked(None)).allows);
+        assert_eq!(public.verdict("s3:PutObject", key, &mine), Verdict::default());
+        let narrow =
+            of(r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*",
+                "Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}"#);
+        assert!(!narrow.unwrap().is_public());
+        for principal in
+            ["111111111111", "arn:aws:iam::111111111111:root", "arn:aws:iam::111111111111:user/u"]
+        {
+            let allow = of(&format!(
+                r#"{{"Effect":"Allow","Principal":{{"AWS":["{principal}"]}},"Action":"s3:*","Resource":["arn:aws:s3:::b/*"]}}"#
+            ))
+            .unwrap();
+            assert!(allow.verdict("s3:GetObject", key, &mine).allows, "{principal}");
+            assert!(!allow.verdict("s3:GetObject", key, &theirs).allows, "{principal}");
+            assert!(!allow.verdict("s3:GetObject", key, &asked(None)).allows && !allow.is_public());
         }
-        assert!(Policy::read("{", "b").is_err());
+        let others = of(
+            r#"{"Effect":"Deny","NotPrincipal":{"AWS":"111111111111"},"Action":"s3:*","Resource":"arn:aws:s3:::b*"}"#,
+        )
+        .unwrap();
+        assert!(others.verdict("s3:GetObject", key, &theirs).denies);
+        assert!(!others.verdict("s3:GetObject", key, &mine).denies);
     }
 }

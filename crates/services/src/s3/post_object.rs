@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
 
 use super::State;
-use super::anonymous;
+use super::authorize::{self, Deed};
 use super::bucket::existing;
 use super::change::Put;
 use super::checksum::{Algorithm, Hashers};
@@ -13,6 +13,7 @@ use super::error::{Error, Result, refuse};
 use super::event::{Kind, Origin};
 use super::form_policy::FormPolicy;
 use super::headers::too_large;
+use super::policy_condition::Asked;
 use super::put_object::{New, store};
 use super::sse;
 use crate::object::cipher::Sealer;
@@ -93,6 +94,7 @@ fn malformed(_: multer::Error) -> Error {
 struct Form {
     bucket: String,
     key: String,
+    account: Option<String>,
     length: Option<(u64, u64)>,
     headers: HeaderMap,
 }
@@ -109,21 +111,21 @@ impl Form {
         if key.len() > 1_024 {
             return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
         }
-        let length = match fields.get("policy") {
+        let (account, length) = match fields.get("policy") {
             Some(policy) => {
-                check_signature(fields)?;
+                let account = check_signature(fields)?;
                 let policy = FormPolicy::read(policy, state.store.now())?;
                 policy.check(fields, bucket)?;
-                policy.length()
+                (Some(account), policy.length())
             }
-            None => {
-                state
-                    .store
-                    .read(|view| anonymous::check(view, "PostObject", Some(bucket), Some(&key), None))?;
-                None
-            }
+            None => (None, None),
         };
-        Ok(Form { bucket: bucket.to_owned(), key, length, headers: as_headers(fields)? })
+        let headers = as_headers(fields)?;
+        let (account_, now) = (account.as_deref(), state.store.now());
+        let asked = Asked { account: account_, headers: Some(&headers), now, ..Asked::default() };
+        let deed = Deed { operation: "PostObject", bucket, key: Some(&key), version: None };
+        state.store.read(|view| authorize::check(view, deed, &asked))?;
+        Ok(Form { bucket: bucket.to_owned(), key, account, length, headers })
     }
 
     async fn receive(
@@ -191,6 +193,7 @@ impl Form {
         if let Some(user) = field("x-amz-credential").as_deref().and_then(|scope| scope.split('/').next()) {
             user.clone_into(&mut origin.access_key);
         }
+        origin.account = self.account.clone().unwrap_or_default();
         let len = incoming.len();
         let new = New { received: incoming.finish().await?, len, digests, encryption, described };
         let at = (self.bucket.clone(), self.key.clone());
@@ -199,8 +202,13 @@ impl Form {
     }
 }
 
-/// The form must carry a signature of version 4; as elsewhere, it is not verified while the server listens on loopback.
-fn check_signature(fields: &Fields) -> Result<()> {
+/// The form must carry a signature, of version 4 or of version 2; as elsewhere, it is not verified while the server listens
+/// on loopback. The account that signed.
+fn check_signature(fields: &Fields) -> Result<String> {
+    let account = |key: &str| wire::account_of_key(key).unwrap_or_else(|| model::ACCOUNT.to_owned());
+    if let (Some(key), Some(_)) = (fields.get("awsaccesskeyid"), fields.get("signature")) {
+        return Ok(account(key));
+    }
     for name in ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"] {
         if !fields.contains_key(name) {
             return Err(refuse(
@@ -214,7 +222,15 @@ fn check_signature(fields: &Fields) -> Result<()> {
     if fields.get("x-amz-algorithm").is_some_and(|algorithm| algorithm != "AWS4-HMAC-SHA256") {
         return Err(invalid("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
     }
-    Ok(())
+    let credential = fields.get("x-amz-credential").map(String::as_str).unwrap_or_default();
+    let scope: Vec<&str> = credential.rsplitn(5, '/').collect();
+    match scope.as_slice() {
+        ["aws4_request", "s3", _region, _date, key] => Ok(account(key)),
+        _ => Err(refuse(
+            S3ErrorCode::InvalidArgument,
+            "The Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".",
+        )),
+    }
 }
 
 /// The fields that say what headers say of a put.
@@ -263,6 +279,12 @@ fn answer(
     };
     set(ETAG, &etag);
     set(LOCATION, &location);
+    for (algorithm, value) in &put.object.checksums {
+        let name = format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase());
+        if let Ok(name) = HeaderName::try_from(name) {
+            set(name, value);
+        }
+    }
     if let Some(version) = &put.version {
         set(HeaderName::from_static("x-amz-version-id"), version);
     }

@@ -5,12 +5,14 @@ use super::checksum::Algorithm;
 use super::error::not_supported;
 use super::headers::Claims;
 use super::operations::UNKNOWN;
+use super::policy_condition::Asked;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use model::{Lineage, RequestId};
-use s3s::dto::{Timestamp, TimestampFormat};
+use model::{Lineage, RequestId, Timestamp};
+use s3s::dto::{self, TimestampFormat};
 use s3s::{HttpRequest, S3Error, S3ErrorCode, S3Result};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wire::credential::query_pairs;
 use wire::{Caller, Request};
 
@@ -21,14 +23,30 @@ pub(super) struct Context {
     pub(super) id: RequestId,
     /// Who claims to have signed it.
     pub(super) access_key: String,
-    /// Nobody signed it: it may do what everybody may.
-    pub(super) anonymous: bool,
+    /// The account that acts; `None` if nobody signed it: it may do what everybody may.
+    pub(super) account: Option<String>,
+    /// Where it comes from.
+    pub(super) ip: IpAddr,
     /// The checksum that it claims its body has, or that comes behind it.
     pub(super) claimed: Option<Algorithm>,
     /// The functions whose events led to it.
     pub(super) lineage: Lineage,
     /// What becomes known of its body.
     pub(super) report: Report,
+}
+
+impl Context {
+    /// What the conditions of policies can ask of it.
+    pub(super) fn asked<'a>(&'a self, headers: &'a HeaderMap, query: &'a str, now: Timestamp) -> Asked<'a> {
+        Asked {
+            account: self.account.as_deref(),
+            headers: Some(headers),
+            query,
+            now,
+            ip: Some(self.ip),
+            tags: &[],
+        }
+    }
 }
 
 /// The parameters of a presigned URL: [`wire::credential`] has checked them.
@@ -49,11 +67,16 @@ const SIGNATURE_V2: &[&str] = &["awsaccesskeyid", "signature", "expires", "conte
 
 /// Makes `request` ready for `s3s`, and says where what becomes known of its body will be found.
 pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
-    let Request { mut head, body, credential, id, caller } = request;
+    let account = account(&request);
+    let ip = ip(&request);
+    let Request { mut head, body, credential, id, caller: _ } = request;
     head.headers.remove(AUTHORIZATION);
     take_query(&mut head.uri, &mut head.headers)?;
     refuse_unknown(&head.method, &head.uri)?;
     ignore_unreadable_range(&mut head.headers);
+    quote_etags(&mut head.headers);
+    join_metadata(&mut head.headers);
+    read_plus(&mut head.headers);
     ignore_unreadable_dates(&mut head.headers);
     let report = Report::default();
     let mut claimed = None;
@@ -72,10 +95,21 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
     };
     let header = head.headers.get("x-amzn-trace-id").and_then(|header| header.to_str().ok());
     let lineage = header.map(Lineage::of_header).unwrap_or_default();
-    let anonymous = credential.is_none() && caller == Caller::Outside;
     let access_key = credential.map(|credential| credential.access_key).unwrap_or_default();
-    head.extensions.insert(Context { id, access_key, anonymous, claimed, lineage, report: report.clone() });
+    head.extensions.insert(Context { id, access_key, account, ip, claimed, lineage, report: report.clone() });
     Ok((HttpRequest::from_parts(head, body), report))
+}
+
+/// The account that acts, if somebody signed or a function asks.
+pub(super) fn account(request: &Request) -> Option<String> {
+    let known = request.credential.is_some() || request.caller != Caller::Outside;
+    known.then(|| request.scope().account)
+}
+
+/// Where a request comes from: what listens on loopback is reached from there.
+fn ip(request: &Request) -> IpAddr {
+    let peer = request.head.extensions.get::<SocketAddr>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), SocketAddr::ip)
 }
 
 /// Takes the signature out of the query, and turns the headers that presigning moved there back into headers.
@@ -153,11 +187,53 @@ fn ignore_unreadable_range(headers: &mut HeaderMap) {
     }
 }
 
+/// Conditions whose ETags S3 takes without their quotes.
+const ETAGS: &[&str] =
+    &["if-match", "if-none-match", "x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match"];
+
+fn quote_etags(headers: &mut HeaderMap) {
+    for name in ETAGS {
+        let Some(value) = headers.get(*name).and_then(|value| value.to_str().ok()).map(str::trim) else {
+            continue;
+        };
+        if value != "*"
+            && !value.contains('"')
+            && let Ok(quoted) = HeaderValue::from_str(&format!("\"{value}\""))
+        {
+            headers.insert(*name, quoted);
+        }
+    }
+}
+
+/// In the name of a copy's source, S3 takes `+` for a space, as in a query.
+fn read_plus(headers: &mut HeaderMap) {
+    let name = "x-amz-copy-source";
+    let source =
+        headers.get(name).and_then(|value| value.to_str().ok()).filter(|source| source.contains('+'));
+    if let Some(Ok(source)) = source.map(|source| HeaderValue::from_str(&source.replace('+', "%20"))) {
+        headers.insert(name, source);
+    }
+}
+
+/// Metadata that comes in several headers of one name is one value, as HTTP joins them.
+fn join_metadata(headers: &mut HeaderMap) {
+    let several = |name: &&HeaderName| {
+        name.as_str().starts_with("x-amz-meta-") && headers.get_all(*name).iter().nth(1).is_some()
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(several).cloned().collect();
+    for name in names {
+        let values: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b","[..])) {
+            headers.insert(name, joined);
+        }
+    }
+}
+
 /// A date that cannot be read is no condition, as HTTP says.
 fn ignore_unreadable_dates(headers: &mut HeaderMap) {
     for name in [IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
         let readable = headers.get(&name).is_some_and(|date| {
-            date.to_str().is_ok_and(|date| Timestamp::parse(TimestampFormat::HttpDate, date).is_ok())
+            date.to_str().is_ok_and(|date| dto::Timestamp::parse(TimestampFormat::HttpDate, date).is_ok())
         });
         if !readable {
             headers.remove(name);
@@ -187,6 +263,31 @@ mod tests {
         assert_eq!(headers.len(), 2);
         assert_eq!(headers["x-amz-meta-colour"], "light red");
         assert_eq!(headers["x-amz-acl"], "private");
+    }
+
+    #[test]
+    fn conditions_metadata_and_sources_are_read_as_s3_reads_them() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("if-match", "abc"),
+            ("if-none-match", "*"),
+            ("x-amz-copy-source-if-match", "\"abc\""),
+            ("x-amz-copy-source", "/b/a+b%2Bc"),
+            ("x-amz-meta-a", "1"),
+            ("x-amz-meta-a", "2"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        quote_etags(&mut headers);
+        join_metadata(&mut headers);
+        read_plus(&mut headers);
+        assert_eq!(
+            (&headers["if-match"], &headers["if-none-match"]),
+            (&"\"abc\"".parse().unwrap(), &"*".parse().unwrap())
+        );
+        assert_eq!(headers["x-amz-copy-source-if-match"], "\"abc\"");
+        assert_eq!(headers["x-amz-copy-source"], "/b/a%20b%2Bc");
+        assert_eq!(headers.get_all("x-amz-meta-a").iter().collect::<Vec<_>>(), ["1,2"]);
     }
 
     #[test]

@@ -21,7 +21,10 @@ pub(super) type Tags = Vec<(String, String)>;
 /// The tags of the header `x-amz-tagging`: a query string.
 pub(super) fn of_header(value: &str) -> Result<Tags> {
     let tags: Tags = query_pairs(value).collect();
-    if tags.iter().any(|(key, _)| key.is_empty()) && !value.is_empty() {
+    let mut names: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
+    names.sort_unstable();
+    let twice = names.windows(2).any(|pair| pair.first() == pair.last());
+    if twice || tags.iter().any(|(key, _)| key.is_empty()) && !value.is_empty() {
         return Err(refuse(
             S3ErrorCode::InvalidArgument,
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag \

@@ -9,6 +9,7 @@ use super::description::Described;
 use super::error::{Error, Result, refuse};
 use super::sse::CustomerKey;
 use super::version::base;
+use crate::object::acl::Acl;
 use crate::object::cipher::{Encryption, Key};
 use crate::object::{Content, Object, Retention, release};
 use model::Timestamp;
@@ -52,7 +53,10 @@ pub(super) struct Upload {
     pub(super) storage_class: Option<String>,
     pub(super) retention: Option<Retention>,
     pub(super) legal_hold: Option<bool>,
-    pub(super) acl: Option<String>,
+    pub(super) acl: Option<Acl>,
+    /// The account that began it, where it is another than the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<String>,
 }
 
 /// One part; its number is in its key.
@@ -86,8 +90,14 @@ impl Upload {
         Algorithm::of_name(&self.algorithm).ok_or(Error::Broken("an upload has an unknown checksum"))
     }
 
+    /// The account that began it.
+    pub(super) fn owner(&self) -> &str {
+        self.owner.as_deref().unwrap_or(model::ACCOUNT)
+    }
+
     pub(super) fn of(described: Described, at: Timestamp, chosen: Chosen, encryption: Encryption) -> Self {
         Upload {
+            owner: None,
             initiated: at,
             algorithm: chosen.algorithm.name().to_owned(),
             explicit: chosen.explicit,

@@ -2,9 +2,11 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/WebsiteHosting.html>
 
-use super::anonymous;
+use super::authorize::{self, Deed};
 use super::encoding::encode_key;
 use super::error::{Error, Result};
+use super::policy_action::PAGE;
+use super::policy_condition::Asked;
 use super::settings::WEBSITE;
 use super::{S3, description::REDIRECT};
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -100,8 +102,9 @@ impl S3 {
         key: &str,
         headers: &HeaderMap,
     ) -> std::result::Result<Response, StatusCode> {
-        let may: Result<()> =
-            self.state.store.read(|view| anonymous::check(view, "GetObject", Some(bucket), Some(key), None));
+        let asked = Asked { headers: Some(headers), now: self.state.store.now(), ..Asked::default() };
+        let deed = Deed { operation: PAGE, bucket, key: Some(key), version: None };
+        let may: Result<()> = self.state.store.read(|view| authorize::check(view, deed, &asked));
         if may.is_err() {
             return Err(StatusCode::FORBIDDEN);
         }
