@@ -109,12 +109,13 @@ impl Flow {
     /// Lets a call wait for its turn; or answers it, if it cannot.
     pub(crate) async fn take_in(&self, waiting: Waiting) {
         let function = waiting.event.function.clone();
-        match self.store.spec(&function) {
-            Ok(Some(_)) if self.is_loop(&waiting.event).unwrap_or(false) => {
+        let known = self.store.spec(&function);
+        match known.and_then(|spec| Ok((spec, self.is_loop(&waiting.event)?))) {
+            Ok((Some(_), true)) => {
                 let error = settle::of_a_loop(&waiting.event);
                 self.refuse(Work::Called(waiting), &error.error_type, error.error_message).await;
             }
-            Ok(Some(spec)) => {
+            Ok((Some(spec), false)) => {
                 // A reservation that was changed before the call came holds for it.
                 self.follow_reservations();
                 self.ahead.arrived(&spec);
@@ -124,7 +125,7 @@ impl Flow {
                     self.throttle(waiting, why);
                 }
             }
-            Ok(None) => self.refuse_gone(Work::Called(waiting)).await,
+            Ok((None, _)) => self.refuse_gone(Work::Called(waiting)).await,
             Err(error) => {
                 tracing::error!(id = %waiting.event.id, %error, "cannot read the function of an event")
             }
