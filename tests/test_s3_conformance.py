@@ -127,3 +127,36 @@ def test_notifications_start_versions_and_aliases(server, s3, bucket):
     gone = {"LambdaFunctionConfigurations": [rule(alias.replace("live", "dead"), "a/")]}
     assert error(s3.put_bucket_notification_configuration, Bucket=bucket, NotificationConfiguration=gone)[1] == (
         "InvalidArgument")
+
+
+def test_errors_name_what_they_are_about(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a b", Body=b"1")
+    for call, arguments, named in [
+        ("put_object", {"Key": "a b", "IfNoneMatch": "*"}, {"Condition": "If-None-Match"}),
+        ("put_object", {"Key": "a b", "IfMatch": '"x"'}, {"Condition": "If-Match"}),
+        ("get_object", {"Key": "no thing"}, {"Key": "no thing"}),
+        ("delete_bucket", {}, {"BucketName": bucket}),
+    ]:
+        with pytest.raises(ClientError) as refused:
+            getattr(s3, call)(Bucket=bucket, **arguments)
+        told = refused.value.response["Error"]
+        assert {name: told.get(name) for name in named} == named, told
+
+
+def test_ranges_that_are_none_are_passed_over(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    for given in ("bytes=1-0", "bytes=-1-", "bytes=0--1", "bytes=0-1,3-4"):
+        got = s3.get_object(Bucket=bucket, Key="k", Range=given)
+        assert (got["Body"].read(), got["ResponseMetadata"]["HTTPStatusCode"]) == (b"0123456789", 200), given
+    assert s3.get_object(Bucket=bucket, Key="k", Range="bytes=-700")["Body"].read() == b"0123456789"
+
+
+def test_behind_a_token_a_list_starts_nowhere_else(s3, bucket):
+    for key in "abc":
+        s3.put_object(Bucket=bucket, Key=key)
+    first = s3.list_objects_v2(Bucket=bucket, StartAfter="a", MaxKeys=1)
+    assert (first["Contents"][0]["Key"], first["StartAfter"]) == ("b", "a")
+    next = s3.list_objects_v2(Bucket=bucket, StartAfter="a", ContinuationToken=first["NextContinuationToken"])
+    assert [one["Key"] for one in next["Contents"]] == ["c"] and "StartAfter" not in next
+    assert error(s3.list_objects_v2, Bucket=bucket, ContinuationToken="") == (
+        400, "InvalidArgument", "The continuation token provided is incorrect")

@@ -57,14 +57,18 @@ pub(super) async fn run(
         prefix: Some(encoding.text(input.prefix.unwrap_or_default())),
         max_keys: i32::try_from(limit).ok(),
         key_count: i32::try_from(count).ok(),
-        continuation_token: input.continuation_token,
+        continuation_token: input.continuation_token.clone(),
         is_truncated: Some(next.is_some()),
         next_continuation_token: next,
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
         delimiter: input.delimiter.map(|delimiter| encoding.text(delimiter)),
         encoding_type: encoding.name(),
-        start_after: input.start_after.map(|start| encoding.text(start)),
+        // Behind a token it means nothing.
+        start_after: input
+            .start_after
+            .filter(|_| input.continuation_token.is_none())
+            .map(|start| encoding.text(start)),
         request_charged: None,
     }))
 }
@@ -94,6 +98,7 @@ fn read_token(token: &str) -> Result<String> {
         .decode(token)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|last| !last.is_empty())
         .ok_or_else(|| refuse(S3ErrorCode::InvalidArgument, "The continuation token provided is incorrect"))
 }
 

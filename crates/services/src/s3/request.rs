@@ -179,12 +179,21 @@ pub(super) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
 
 /// As HTTP says and S3 does, a range that cannot be read, or that names several parts, is no range.
 fn ignore_unreadable_range(headers: &mut HeaderMap) {
-    let readable = headers
-        .get(RANGE)
-        .is_some_and(|range| range.to_str().is_ok_and(|range| s3s::dto::Range::parse(range).is_ok()));
+    let readable = headers.get(RANGE).is_some_and(|range| {
+        range.to_str().is_ok_and(|range| is_forward(range) && s3s::dto::Range::parse(range).is_ok())
+    });
     if !readable {
         headers.remove(RANGE);
     }
+}
+
+/// Whether a range does not end before it begins: such a one is none.
+fn is_forward(range: &str) -> bool {
+    let ends = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    !ends.is_some_and(|(first, last)| {
+        number(first).zip(number(last)).is_some_and(|(first, last)| last < first)
+    })
 }
 
 /// Conditions whose ETags S3 takes without their quotes.

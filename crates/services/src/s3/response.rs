@@ -16,7 +16,20 @@ pub(super) struct Head {
     path: String,
     /// It asks for attributes, whose ETag stands without quotes.
     bare_etag: bool,
+    /// The first of its conditions.
+    condition: Option<&'static str>,
 }
+
+/// Conditions as errors name them, in the order in which they are looked at.
+const CONDITIONS: &[&str] = &[
+    "If-Match",
+    "If-None-Match",
+    "If-Unmodified-Since",
+    "x-amz-copy-source-If-Match",
+    "x-amz-copy-source-If-None-Match",
+    "x-amz-copy-source-If-Unmodified-Since",
+    "x-amz-copy-source-If-Modified-Since",
+];
 
 impl Head {
     pub(super) fn of(request: &Request) -> Self {
@@ -25,6 +38,7 @@ impl Head {
             method: request.head.method.clone(),
             path: request.head.uri.path().to_owned(),
             bare_etag: is_attributes(&request.head.uri),
+            condition: CONDITIONS.iter().copied().find(|name| request.head.headers.contains_key(*name)),
         }
     }
 }
@@ -47,7 +61,7 @@ pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
     let mut error =
         S3Error::with_message(S3ErrorCode::Custom(fault.code.as_ref().into()), fault.message.clone());
     error.set_status_code(fault.status);
-    refuse(&Head { id, method: Method::GET, path: "/".to_owned(), bare_etag: false }, error)
+    refuse(&Head { id, method: Method::GET, path: "/".to_owned(), bare_etag: false, condition: None }, error)
 }
 
 /// The answer to a request that was refused.
@@ -119,11 +133,22 @@ fn complete_error(head: &Head, status: StatusCode, document: &[u8]) -> String {
     let Some(start) = text.strip_suffix(END) else { return text.into_owned() };
     let unknown = format!("Mayfly does not know the operation {} {}.", head.method, head.path);
     let mut text = start.replace("<Message>Unknown operation</Message>", &element("Message", &unknown));
+    let code =
+        text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    let code = code.unwrap_or_default().to_owned();
     if !text.contains("<Message>") {
-        let code =
-            text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
-        let message = element("Message", message_of(code.unwrap_or_default(), status));
-        text.push_str(&message);
+        text.push_str(&element("Message", message_of(&code, status)));
+    }
+    let (bucket, key) = head.path.trim_start_matches('/').split_once('/').unwrap_or((&head.path, ""));
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    // What the error is about, as S3 names it.
+    match (code.as_str(), head.condition) {
+        ("PreconditionFailed", Some(condition)) => text.push_str(&element("Condition", condition)),
+        ("NoSuchBucket" | "BucketAlreadyOwnedByYou" | "BucketAlreadyExists" | "BucketNotEmpty", _) => {
+            text.push_str(&element("BucketName", &decoded(bucket.trim_matches('/'))));
+        }
+        ("NoSuchKey" | "NoSuchVersion", _) => text.push_str(&element("Key", &decoded(key))),
+        _ => {}
     }
     text.push_str(&element("Resource", &head.path));
     text.push_str(&element("RequestId", &head.id.to_string()));
