@@ -79,7 +79,8 @@ async fn ten_thousand_events_leave_nothing() {
     let after = node.settled_at(&before).await;
     println!("{after:#?}");
     assert_eq!(after, before);
-    assert_eq!(after.own_descriptors, before.own_descriptors);
+    // Of the first events, one may still have been closing its own.
+    assert!(after.own_descriptors <= before.own_descriptors, "{} before", before.own_descriptors);
     // The kernel keeps some of what is free for later, and other programs come and go: a leak of one in ten shows.
     for (kind, count) in &after.kernel {
         let had = before.kernel[kind];
