@@ -142,7 +142,7 @@ mod tests {
             ("a", "x", json!({}), 400, VALIDATION, "'functionVersion'"),
             ("a", "7", json!({}), 404, "ResourceNotFoundException", "function:f:7"),
             ("a", "1", json!({"7": 0.1}), 404, "ResourceNotFoundException", "function:f:7"),
-            ("a", "1", json!({"2": 1.0}), 400, VALIDATION, "{2=1}"),
+            ("a", "1", json!({"2": 1.0}), 400, VALIDATION, "{2=1.0}"),
             ("a", "1", json!({"2": 2.0}), 400, VALIDATION, "Map value must satisfy"),
             ("a", "1", json!({"x": 0.1}), 400, VALIDATION, "Map keys must satisfy"),
             ("a", "1", json!({"1": 0.1}), 400, INVALID, "already included"),

@@ -371,7 +371,7 @@ mod tests {
             (r#"{"Effect":"Allow","Principal":"*","Action":"s3:*"}"#, "Missing required field Resource"),
             (
                 r#"{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Like":{"a":"b"}}}"#,
-                "condition",
+                "Invalid Condition type : Like",
             ),
         ] {
             let refused = of(wrong).unwrap_err().to_string();

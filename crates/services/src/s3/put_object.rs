@@ -209,7 +209,7 @@ mod tests {
         assert_eq!((got.body.as_str(), got.header("content-encoding")), ("hello", ""));
         for (body, expected) in [
             (body("x-amz-checksum-crc32:AAAAAA==\r\n"), "400 BadDigest"),
-            (body("x-amz-checksum-crc32:AA==\r\n"), "400 MalformedTrailerError"),
+            (body("x-amz-checksum-crc32:AA==\r\n"), "400 InvalidRequest"),
             (body("x-amz-checksum-crc32c:AAAAAA==\r\n"), "400 MalformedTrailerError"),
             (body(""), "400 MalformedTrailerError"),
             (right[..20].to_owned(), "400 IncompleteBody"),
