@@ -127,7 +127,7 @@ def test_an_external_extension_hears_of_events_and_of_the_end(server, functions,
     assert first["tracing"]["type"] == "X-Amzn-Trace-Id" and first["tracing"]["value"].startswith("Root=1-")
     assert {"eventType": "SHUTDOWN", "shutdownReason": "spindown"}.items() <= word["last"].items()
     assert 0 < word["left"] <= 2000
-    assert "EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE,SHUTDOWN]" in log_of(server, name)
+    wait_for(lambda: "EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE,SHUTDOWN]" in log_of(server, name))
 
 
 def test_the_answer_does_not_wait_for_extensions_and_the_bill_does(server, functions, deploy, words):
@@ -165,7 +165,7 @@ def test_an_extension_that_fails_fails_the_event(server, functions, deploy, sour
     assert head["FunctionError"] == "Unhandled"
     assert answer["errorType"] == kind
     assert answer["errorMessage"] == f"RequestId: {head['ResponseMetadata']['RequestId']} Error: {message}"
-    assert f"Error Type: {kind}" in log_of(server, name)
+    wait_for(lambda: f"Error Type: {kind}" in log_of(server, name))
 
 
 def test_an_extension_that_cannot_be_started_is_named(functions, deploy):
