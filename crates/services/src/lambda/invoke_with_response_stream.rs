@@ -38,10 +38,10 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     check_payload(&call, kind, limits::SYNC_PAYLOAD)?;
     let event = event(lambda, &call, &named, Source::Invoke)?;
     lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
-    refuse_loop(lambda, &event)?;
     if kind == "DryRun" {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }
+    refuse_loop(lambda, &event)?;
     let Ok((ticket, mut parts)) = lambda.store.sync_lane().submit_streamed(event, log_type == "Tail") else {
         return Ok(too_many(Throttled::Account));
     };

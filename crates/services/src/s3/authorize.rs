@@ -7,6 +7,7 @@
 use super::acl::{gives, grants};
 use super::bucket::{BUCKETS, Bucket, existing};
 use super::error::{Error, Result, refuse};
+use super::grants::in_headers;
 use super::policy::{Policy, Verdict};
 use super::policy_action::{self, PAGE};
 use super::policy_condition::Asked;
@@ -199,13 +200,15 @@ fn actions(deed: Deed<'_>, asked: &Asked<'_>) -> Vec<String> {
     if matches!(deed.operation, "PutObject" | "CopyObject" | "CreateMultipartUpload") {
         for (header, action) in [
             ("x-amz-tagging", "s3:PutObjectTagging"),
-            ("x-amz-acl", "s3:PutObjectAcl"),
             ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
             ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
         ] {
             if has(header) {
                 actions.push(action.to_owned());
             }
+        }
+        if asked.headers.is_some_and(in_headers) {
+            actions.push("s3:PutObjectAcl".to_owned());
         }
     }
     if asked.headers.is_some_and(super::parameters::bypasses_governance) {

@@ -36,6 +36,14 @@ impl Domains {
 }
 
 impl Domains {
+    /// The path of a request in path style: `/BUCKET/KEY`.
+    pub(super) fn path_style(&self, host: Option<&str>, path: &str) -> String {
+        match host.and_then(|host| self.bucket(host)) {
+            Some(bucket) => format!("/{}{path}", bucket.to_ascii_lowercase()),
+            None => path.to_owned(),
+        }
+    }
+
     /// The bucket that a request's host or path names, and whether a key follows.
     pub(super) fn bucket_of(&self, host: Option<&str>, path: &str) -> Option<(String, bool)> {
         let path = path.trim_start_matches('/');
@@ -60,6 +68,14 @@ impl S3Host for Domains {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_has_one_path_in_both_styles() {
+        let domains = Domains::new(&[]);
+        assert_eq!(domains.path_style(Some("Box.localhost:4566"), "/a/b"), "/box/a/b");
+        assert_eq!(domains.path_style(Some("localhost:4566"), "/box/a/b"), "/box/a/b");
+        assert_eq!(domains.path_style(None, "/"), "/");
+    }
 
     #[test]
     fn a_bucket_is_what_stands_before_a_known_domain() {

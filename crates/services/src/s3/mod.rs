@@ -284,7 +284,8 @@ impl S3 {
         });
         let request =
             Request { head: parts, body: wire::Body::empty(), caller: wire::Caller::Outside, credential, id };
-        let head = response::Head::of(&request);
+        let path = request.head.uri.path().to_owned();
+        let head = response::Head::of(&request, path);
         self.answer(&head, request, None).await
     }
 }
@@ -292,14 +293,15 @@ impl S3 {
 #[async_trait]
 impl Service for S3 {
     async fn call(&self, request: Request) -> Response {
-        let head = response::Head::of(&request);
         let host = request.head.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| request.head.uri.authority().map(|authority| authority.as_str()));
         if let Some(bucket) = host.and_then(website::bucket_of) {
             let (parts, id) = (&request.head, request.id);
             return self.page(id, &parts.method, bucket, parts.uri.path(), &parts.headers).await;
         }
-        let bucket = self.domains.bucket_of(host, request.head.uri.path());
+        let path = request.head.uri.path();
+        let head = response::Head::of(&request, self.domains.path_style(host, path));
+        let bucket = self.domains.bucket_of(host, path);
         let asked = cors::Asked::of(&request.head.method, &request.head.headers)
             .filter(|_| request.head.method != Method::OPTIONS);
         let crossing = match (&asked, &bucket) {

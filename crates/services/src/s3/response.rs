@@ -13,6 +13,7 @@ use wire::{Body, Fault, Request, Response};
 pub(super) struct Head {
     id: RequestId,
     method: Method,
+    /// The resource in path style.
     path: String,
     /// It asks for attributes, whose ETag stands without quotes.
     bare_etag: bool,
@@ -32,11 +33,12 @@ const CONDITIONS: &[&str] = &[
 ];
 
 impl Head {
-    pub(super) fn of(request: &Request) -> Self {
+    /// That of `request`, which is about the resource `path`: `/BUCKET/KEY`.
+    pub(super) fn of(request: &Request, path: String) -> Self {
         Head {
             id: request.id,
             method: request.head.method.clone(),
-            path: request.head.uri.path().to_owned(),
+            path,
             bare_etag: is_attributes(&request.head.uri),
             condition: CONDITIONS.iter().copied().find(|name| request.head.headers.contains_key(*name)),
         }

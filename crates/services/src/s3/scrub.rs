@@ -19,13 +19,16 @@ const PROGRESS: Table<Progress> = Table::new("s3.scrub");
 /// How many blobs are verified between two records of it.
 const BATCH: u32 = 64;
 
+/// Of so many damaged blobs the keys are looked for before the pass goes on.
+const DAMAGED: usize = 1_000;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Progress {
     /// When the next pass begins; `None` within a pass.
     next: Option<Timestamp>,
     /// The last blob that was verified in this pass.
     after: Option<BlobId>,
-    /// What was found damaged in this pass.
+    /// What was found damaged in this pass and is not reported yet.
     damaged: HashSet<BlobId>,
 }
 
@@ -61,10 +64,10 @@ pub(super) async fn run(
                 return Ok(rest);
             }
         }
+        if progress.damaged.len() >= DAMAGED || (ended && !progress.damaged.is_empty()) {
+            damage::report(&state.store, std::mem::take(&mut progress.damaged)).await?;
+        }
         if ended {
-            if !progress.damaged.is_empty() {
-                damage::report(&state.store, std::mem::take(&mut progress.damaged)).await?;
-            }
             progress = Progress { next: Some(state.store.now().after(rest)), ..Progress::default() };
         }
         let record = progress.clone();

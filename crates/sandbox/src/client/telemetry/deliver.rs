@@ -3,8 +3,10 @@
 //! The subscriber is part of the function and hostile: it may not answer, answer slowly, or answer without an end. Each
 //! attempt has its time, and of an answer the status is all that is looked at.
 
+use super::Tells;
 use super::buffer::Buffer;
 use super::subscription::Destination;
+use crate::control::Tell;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -31,16 +33,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Where sockets of the sandbox come from.
 #[derive(Debug)]
 pub(super) struct Sockets {
-    /// Asks pid 1 for one.
-    pub(super) ask: Box<dyn Ask>,
+    /// Pid 1, which is asked for one.
+    pub(super) tells: Arc<Tells>,
     /// Those that have come.
     pub(super) came: tokio::sync::Mutex<mpsc::Receiver<OwnedFd>>,
-}
-
-/// Asks for a socket.
-pub(super) trait Ask: Send + Sync + std::fmt::Debug {
-    /// Asks for one; it comes another way.
-    fn ask(&self);
 }
 
 impl Sockets {
@@ -50,7 +46,7 @@ impl Sockets {
         let socket = match came.try_recv() {
             Ok(socket) => socket,
             Err(_) => {
-                self.ask.ask();
+                self.tells.say(Tell::Socket);
                 came.recv().await.ok_or(io::ErrorKind::BrokenPipe)?
             }
         };

@@ -10,7 +10,7 @@ mod subscription;
 use crate::control::Tell;
 use buffer::Buffer;
 use bytes::Bytes;
-use deliver::{Ask, Delivery, Sockets};
+use deliver::{Delivery, Sockets};
 use model::Clock;
 use model::limits::TELEMETRY_EARLY;
 pub(super) use record::{Record, metrics_of, milliseconds, tracing};
@@ -39,12 +39,6 @@ impl Tells {
     /// Says one thing; false if nobody listens.
     pub(super) fn say(&self, tell: Tell) -> bool {
         self.0.as_ref().is_some_and(|pipe| nix::unistd::write(pipe, &[tell as u8]).is_ok())
-    }
-}
-
-impl Ask for Arc<Tells> {
-    fn ask(&self) {
-        self.say(Tell::Socket);
     }
 }
 
@@ -83,8 +77,7 @@ impl Hub {
     /// Of a process that listens to `tells`; if `early`, what happens before somebody subscribes is kept for them.
     pub(super) fn new(clock: Arc<dyn Clock>, structured: bool, tells: &Arc<Tells>, early: bool) -> Hub {
         let (came, sockets) = mpsc::channel(SOCKETS);
-        let sockets =
-            Arc::new(Sockets { ask: Box::new(Arc::clone(tells)), came: tokio::sync::Mutex::new(sockets) });
+        let sockets = Arc::new(Sockets { tells: Arc::clone(tells), came: tokio::sync::Mutex::new(sockets) });
         let state = State { subscribers: Vec::new(), early: early.then(Default::default) };
         Hub { clock, structured, state: Mutex::new(state), sockets, came }
     }
