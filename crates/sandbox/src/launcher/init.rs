@@ -59,14 +59,16 @@ pub(super) fn live(ground: &Ground, dials: Dials, root: Option<&OwnedFd>, launch
     let ends = Ends { supervision, channel: channel.as_ref(), log, launcher };
     let birth = Birth { start, ends: &ends, proc: ground.proc, landlock: ground.landlock };
     let filters = ground.filters.as_ref();
-    let lived = shell.and_then(|shell| shell.take(ground, &job)).and_then(|rules| match start.template {
-        Some(_) => template::live(&birth, filters),
-        None => family::live(&birth, &job, rules.as_ref(), filters),
-    });
-    if let Err(failure) = lived {
+    // The rules live until the end like all that owns a descriptor here: the descriptors are closed below their owners.
+    let taken = shell.and_then(|shell| shell.take(ground, &job));
+    let lived = match &taken {
+        Ok(_) if start.template.is_some() => template::live(&birth, filters),
+        Ok(rules) => family::live(&birth, &job, rules.as_ref(), filters),
+        Err(_) => Ok(()),
+    };
+    for failure in [taken.as_ref().err(), lived.as_ref().err()].into_iter().flatten() {
         tell(&birth, &failure.notice());
     }
-    // Descriptors were closed below the values that own them.
     process::exit(0);
 }
 
