@@ -3,6 +3,7 @@
 //! A copy takes a seat, of those whose copies have ended or a new one, and asks the template's pid 1 for a nest. Seats are
 //! used again, because making control groups and moving a process into them takes the kernel longer than all the rest.
 
+use super::exempt;
 use super::group::Group;
 use super::keeper::{Keeper, Kind};
 use super::network;
@@ -153,6 +154,15 @@ impl Keeper {
                 if let Err(error) = slot.group.lift() {
                     eprintln!("sandbox launcher: cannot lift the limits of a template: {error}");
                 }
+                let exempted = match &slot.pid1 {
+                    Some((pid1, _)) if self.ground.exempt => exempt::children(*pid1),
+                    _ => Ok(()),
+                };
+                if let Err(error) = exempted {
+                    let reason = format!("cannot exempt it from the out-of-memory killer: {error}");
+                    slot.tell(&Notice::NotCaptured { reason });
+                    return slot.kill();
+                }
                 if let Some(template) = slot.template() {
                     template.captured = true;
                 }
@@ -288,7 +298,7 @@ impl Keeper {
         if let Some(memory) = &slot.memory {
             self.unwatch(memory);
         }
-        let Slot { name, group, orders, memory, out_of_memory, hastened, .. } = slot;
+        let Slot { name, mut group, orders, memory, out_of_memory, hastened, .. } = slot;
         let cap = self.ground.cpu_cap;
         let template = self.slots.get_mut(&of).and_then(Slot::template);
         let mut last = false;
@@ -296,13 +306,13 @@ impl Keeper {
         if let Some(template) = template {
             template.copies.remove(&number);
             last = template.retired && template.copies.is_empty();
-            let as_new = || {
+            let as_new = |group: &mut Group| {
                 group.reset()?;
                 if hastened { group.limit(template.start.memory, cap) } else { Ok(()) }
             };
             // One that has not answered yet would answer the next copy.
             let usable = process.is_some() && !spoilt && !out_of_memory;
-            if usable && !template.retired && group.held() < LEFT && as_new().is_ok() {
+            if usable && !template.retired && group.held() < LEFT && as_new(&mut group).is_ok() {
                 template.seats.push(Seat { name: name.clone(), group, socket: orders, memory, network });
                 kept = true;
             }

@@ -42,6 +42,8 @@ pub(super) struct Birth<'a> {
     pub(super) proc: bool,
     /// The version of Landlock to use.
     pub(super) landlock: Option<u32>,
+    /// See [`Ground::exempt`].
+    pub(super) exempt: bool,
 }
 
 /// Tells the server of something.
@@ -57,7 +59,8 @@ pub(super) fn live(ground: &Ground, dials: Dials, root: Option<&OwnedFd>, launch
     let Some(job) = Job::receive(launcher) else { return };
     let Job { start, supervision, log, channel, .. } = &job;
     let ends = Ends { supervision, channel: channel.as_ref(), log, launcher };
-    let birth = Birth { start, ends: &ends, proc: ground.proc, landlock: ground.landlock };
+    let birth =
+        Birth { start, ends: &ends, proc: ground.proc, landlock: ground.landlock, exempt: ground.exempt };
     let filters = ground.filters.as_ref();
     // The rules live until the end like all that owns a descriptor here: the descriptors are closed below their owners.
     let taken = shell.and_then(|shell| shell.take(ground, &job));

@@ -7,6 +7,7 @@
 mod cgroup;
 mod copies;
 mod dials;
+mod exempt;
 mod family;
 mod group;
 mod init;

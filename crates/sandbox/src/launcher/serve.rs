@@ -106,6 +106,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         landlock: features.landlock,
         filters,
         templates: features.templates.clone(),
+        exempt: memory == Enforcement::CgroupV2,
     };
     let keeper = Keeper::new(ground, trees, janitor, mine, setup.roots, setup.standby);
     Ok((keeper.map_err(fail("cannot watch descriptors"))?, features))

@@ -203,9 +203,13 @@ impl Slot {
 
     /// Gives the server the files that tell what the sandbox uses, if there are such.
     pub(super) fn give_gauges(&self) {
-        let (Some(supervision), Ok(gauges)) = (&self.supervision, self.group.gauges()) else { return };
+        let (Some(supervision), Ok((gauges, cpu_before_us))) = (&self.supervision, self.group.gauges())
+        else {
+            return;
+        };
         let raw = gauges.each_ref().map(AsRawFd::as_raw_fd);
-        let _ = socket::send(supervision, &control::encode(&Notice::Gauges), &raw, MsgFlags::MSG_DONTWAIT);
+        let notice = control::encode(&Notice::Gauges { cpu_before_us });
+        let _ = socket::send(supervision, &notice, &raw, MsgFlags::MSG_DONTWAIT);
     }
 
     /// Tells the server something, if it listens.
