@@ -7,6 +7,7 @@
 use super::dials::Dials;
 use super::family;
 use super::job::Job;
+use super::limits;
 use super::shell::Shell;
 use super::sitter::{Failure, Ground, Step};
 use super::template;
@@ -96,6 +97,7 @@ pub(super) fn become_runtime(birth: &Birth<'_>, more: &[(&OwnedFd, i32)]) -> Res
     for (fd, number) in more {
         process::place(fd, number).step("place a descriptor")?;
     }
+    limits::restrict_files().step("limit open files")?;
     process::default_signals();
     let environment = c_strings(&start.environment).step("read the environment")?;
     let Some(program) = start.programs.iter().find(|program| Path::new(program).is_file()) else {

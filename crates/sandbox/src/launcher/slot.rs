@@ -2,6 +2,7 @@
 
 use super::group::Group;
 use super::observe;
+use super::template::Order;
 use crate::control::{self, Ending, Notice, Start, Usage};
 use crate::sys::{process, socket};
 use nix::sys::signal::{Signal, kill};
@@ -47,6 +48,10 @@ pub(super) struct Template {
     pub(super) seats: Vec<Seat>,
     /// Processes that have ended before it was known which copies they are.
     pub(super) endings: VecDeque<(i32, Ending)>,
+    /// The copies that its pid 1 and its seats are making.
+    pub(super) making: HashSet<u64>,
+    /// Orders for later, with what is handed over.
+    pub(super) orders: VecDeque<(Order, Vec<OwnedFd>)>,
 }
 
 /// A process that makes one copy after the other, in control groups that it never leaves.
