@@ -251,7 +251,11 @@ impl Node {
             for line in std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default().lines() {
                 let mut fields = line.splitn(3, ':').skip(1);
                 let (Some(controller), Some(path)) = (fields.next(), fields.next()) else { continue };
-                let root = if controller.is_empty() { "unified" } else { controller };
+                // The tree of version 2 is alone, or beside those of version 1.
+                let root = match controller {
+                    "" if Path::new("/sys/fs/cgroup/unified").exists() => "unified",
+                    controller => controller,
+                };
                 if path.contains("/mayfly-") {
                     groups.push(Path::new("/sys/fs/cgroup").join(root).join(path.trim_start_matches('/')));
                 }
