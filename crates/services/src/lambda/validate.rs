@@ -102,6 +102,15 @@ pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && all(text, |c| c.is_ascii_digit())
 }
 
+/// An ARN as AWS's patterns have it: of a service, in a region or none, of an account or none.
+pub(super) fn is_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, service, _, account, _] = parts[..] else { return false };
+    partition.starts_with("aws")
+        && all(service, |c| c.is_ascii_alphanumeric() || c == '-')
+        && (account.is_empty() || is_account(account))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

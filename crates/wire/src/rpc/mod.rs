@@ -265,6 +265,29 @@ fn unknown(protocol: Protocol, name: &str) -> Fault {
     }
 }
 
+/// What is said of credentials whose time is over.
+pub const EXPIRED: &str = "The security token included in the request is expired";
+
+/// The response to credentials whose time is over.
+pub fn expired_response<S>(api: &Api<S>, request: &Request) -> Response {
+    let protocol = protocol_of(&request.head.headers);
+    let code = if matches!(protocol, Protocol::Query) { "ExpiredToken" } else { "ExpiredTokenException" };
+    fault_response(api, request.id, protocol, &Fault::new(code, 403, EXPIRED))
+}
+
+/// Whether the client that sent these headers speaks the query protocol, whatever the service is.
+pub fn is_query(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.starts_with("application/x-www-form-urlencoded") && !headers.contains_key("x-amz-target")
+}
+
+/// A fault in the query protocol, where there is no service.
+pub fn query_fault(id: RequestId, fault: &Fault) -> Response {
+    let sender = if fault.status.is_server_error() { "Receiver" } else { "Sender" };
+    let body = xml::error("https://aws.amazon.com/", id, sender, &fault.code, &fault.message);
+    respond(id, fault.status, Protocol::Query, body.into())
+}
+
 /// A fault as the protocol of its request answers it.
 pub fn fault_response<S>(api: &Api<S>, id: RequestId, protocol: Protocol, fault: &Fault) -> Response {
     let code = (api.query_code)(&fault.code);
