@@ -64,8 +64,8 @@ impl Service for Front {
             }
             // Before a service is known, so is the protocol: S3's clients are those that use bare paths.
             Err(fault) if looks_like_s3(&request) => services::s3::fault_response(request.id, &fault),
-            Err(fault) if rpc::is_query(&request.head.headers) => rpc::query_fault(request.id, &fault),
-            Err(fault) => rest_json::fault_response(request.id, &fault),
+            Err(fault) => rpc::unserved_response(&request.head.headers, request.id, &fault)
+                .unwrap_or_else(|| rest_json::fault_response(request.id, &fault)),
         };
         tracing::debug!(status = response.status().as_u16(), "answered");
         response

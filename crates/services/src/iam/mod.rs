@@ -3,6 +3,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
 
+mod boundary;
 mod check;
 mod operations;
 mod policies;

@@ -1,6 +1,6 @@
 //! The operations of the IAM API: those that are served, and the others, which answer 501 with their names.
 
-use super::{Iam, policies, policy_versions, role_policies, roles, settle, tags};
+use super::{Iam, boundary, policies, policy_versions, role_policies, roles, settle, tags};
 use wire::rpc::{Api, Operation};
 
 /// An operation that is answered by `run(&Iam, Input, &Call)`.
@@ -57,7 +57,7 @@ pub static API: Api<Iam> = Api {
         run!("DeletePolicy", policies::delete),
         run!("DeletePolicyVersion", policy_versions::delete),
         run!("DeleteRole", roles::delete),
-        Operation::missing("DeleteRolePermissionsBoundary"),
+        run!("DeleteRolePermissionsBoundary", boundary::delete),
         run!("DeleteRolePolicy", role_policies::delete),
         Operation::missing("DeleteSAMLProvider"),
         Operation::missing("DeleteSSHPublicKey"),
@@ -142,7 +142,7 @@ pub static API: Api<Iam> = Api {
         Operation::missing("ListUsers"),
         Operation::missing("ListVirtualMFADevices"),
         Operation::missing("PutGroupPolicy"),
-        Operation::missing("PutRolePermissionsBoundary"),
+        run!("PutRolePermissionsBoundary", boundary::put),
         run!("PutRolePolicy", role_policies::put),
         Operation::missing("PutUserPermissionsBoundary"),
         Operation::missing("PutUserPolicy"),
@@ -178,7 +178,7 @@ pub static API: Api<Iam> = Api {
         Operation::missing("UpdateLoginProfile"),
         Operation::missing("UpdateOpenIDConnectProviderThumbprint"),
         run!("UpdateRole", roles::update),
-        Operation::missing("UpdateRoleDescription"),
+        run!("UpdateRoleDescription", roles::describe),
         Operation::missing("UpdateSAMLProvider"),
         Operation::missing("UpdateSSHPublicKey"),
         Operation::missing("UpdateServerCertificate"),

@@ -80,7 +80,12 @@ mod tests {
             (to(ARN), invalid, "as a destination for itself"),
             (to(&ARN.replace("function:f", "function:gone")), invalid, "is invalid"),
             (to("arn:aws:sns:us-east-1:000000000000:t"), invalid, "not supported by Mayfly"),
-            (to("nowhere"), invalid, "is invalid"),
+            (to("nowhere"), "ValidationException", "destinationConfig.onSuccess.destination"),
+            (
+                to("arn:aws:iam:us-east-1:000000000000:x"),
+                invalid,
+                "onSuccess=OnSuccess(destination=arn:aws:iam",
+            ),
         ] {
             bench.send("PUT", PATH, body).await.refused(400, code, part);
         }

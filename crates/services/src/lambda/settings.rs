@@ -183,7 +183,7 @@ impl Settings {
             let constraint = format!(
                 "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {VARIABLE}]"
             );
-            checks.holds("environment.variables", "", named, &constraint);
+            checks.hidden("environment.variables", named, &constraint);
         }
         if let Some(logging) = &self.logging_config {
             logging.check(&mut checks);

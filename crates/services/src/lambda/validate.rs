@@ -63,6 +63,13 @@ impl Checks {
         });
     }
 
+    /// Any other constraint on what is not repeated, since it may be secret.
+    pub(super) fn hidden(&mut self, member: &str, holds: bool, constraint: &str) {
+        if !holds {
+            self.0.push(format!("Value at '{member}' failed to satisfy constraint: {constraint}"));
+        }
+    }
+
     /// Any other constraint.
     pub(super) fn holds(&mut self, member: &str, value: &str, holds: bool, constraint: &str) {
         self.note(holds, shorten(value), member, || constraint.to_owned());

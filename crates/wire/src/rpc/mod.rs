@@ -275,17 +275,22 @@ pub fn expired_response<S>(api: &Api<S>, request: &Request) -> Response {
     fault_response(api, request.id, protocol, &Fault::new(code, 403, EXPIRED))
 }
 
-/// Whether the client that sent these headers speaks the query protocol, whatever the service is.
-pub fn is_query(headers: &HeaderMap) -> bool {
+/// A fault for a service that is not here, in the protocol of its clients; `None` if they speak neither of these.
+pub fn unserved_response(headers: &HeaderMap, id: RequestId, fault: &Fault) -> Option<Response> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.starts_with("application/x-www-form-urlencoded") && !headers.contains_key("x-amz-target")
-}
-
-/// A fault in the query protocol, where there is no service.
-pub fn query_fault(id: RequestId, fault: &Fault) -> Response {
-    let sender = if fault.status.is_server_error() { "Receiver" } else { "Sender" };
-    let body = xml::error("https://aws.amazon.com/", id, sender, &fault.code, &fault.message);
-    respond(id, fault.status, Protocol::Query, body.into())
+    let protocol = protocol_of(headers);
+    if matches!(protocol, Protocol::Query) && !kind.starts_with("application/x-www-form-urlencoded") {
+        return None;
+    }
+    let api: Api<()> = Api {
+        target: "",
+        shapes: "com.amazon.coral.service",
+        xmlns: "https://aws.amazon.com/",
+        query_code: |code| code,
+        body_limit: 0,
+        operations: &[],
+    };
+    Some(fault_response(&api, id, protocol, fault))
 }
 
 /// A fault as the protocol of its request answers it.
