@@ -22,11 +22,13 @@ from common import ROOT  # noqa: F401 (finds mayfly_process)
 from mayfly_process import MayflyProcess
 
 MB = 1 << 20
-AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=b/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+# A signature has a time, of which S3 takes fifteen minutes on either side: a run is shorter.
+AT = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+AUTHORIZATION = f"AWS4-HMAC-SHA256 Credential=b/{AT[:8]}/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 
 PUT = """
 local file = io.open("%s", "rb"); local body = file:read("*all"); file:close()
-wrk.headers["Authorization"] = "%s"
+wrk.headers["Authorization"] = "%s"; wrk.headers["x-amz-date"] = "%s"
 local thread = 0
 function setup(t) t:set("id", thread); thread = thread + 1 end
 local count = 0
@@ -36,7 +38,7 @@ function request()
 end
 """
 
-GET = 'wrk.headers["Authorization"] = "%s"\n'
+GET = 'wrk.headers["Authorization"] = "%s"; wrk.headers["x-amz-date"] = "%s"\n'
 
 
 def wrk(url, script, connections, seconds, threads=1):
@@ -99,7 +101,7 @@ def main():
                 bodies[name].write_bytes(os.urandom(size))
                 s3.put_object(Bucket="bench", Key=name, Body=bodies[name].read_bytes())
             get = scratch / "get.lua"
-            get.write_text(GET % AUTHORIZATION)
+            get.write_text(GET % (AUTHORIZATION, AT))
             peer, port = nginx(scratch)
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
             for name, size, connections in [("large", MB, 8), ("small", 1024, 32)]:
@@ -110,7 +112,7 @@ def main():
                     print(f"  nginx     : {rate:9,.0f}/s {rate * size / 1e6:8,.0f} MB/s, median {median:.2f} ms")
             for name, size, connections in [("large", MB, 8), ("small", 1024, 32)]:
                 script = scratch / f"put-{name}.lua"
-                script.write_text(PUT % (bodies[name], AUTHORIZATION))
+                script.write_text(PUT % (bodies[name], AUTHORIZATION, AT))
                 rate, median = wrk(server.url, script, connections, seconds)
                 print(f"PUT {size:8}: {rate:9,.0f}/s {rate * size / 1e6:8,.0f} MB/s, median {median:.2f} ms")
                 rate = plain_files(scratch / "files", size, seconds)

@@ -4,15 +4,17 @@ Add SOURCE to a package as `platform_api.py`. Any credential will do, so the sig
 """
 
 SOURCE = '''
-import json, os, urllib.request
+import json, os, time, urllib.request
 
 def call(service, method, path, body=b"", content_type="application/octet-stream"):
     """One request to the platform; the body of the answer."""
-    scope = f"test/20260101/us-east-1/{service}/aws4_request"
+    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"test/{at[:8]}/us-east-1/{service}/aws4_request"
     request = urllib.request.Request(
         os.environ["AWS_ENDPOINT_URL"] + path, data=body or None, method=method,
         headers={
             "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+            "x-amz-date": at,
             "Content-Type": content_type,
         },
     )

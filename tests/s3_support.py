@@ -1,6 +1,7 @@
 """What the tests of S3 share: buckets that go with their test, and raw requests."""
 
 import base64
+import datetime
 import hashlib
 import http.client
 import uuid
@@ -22,15 +23,23 @@ def md5(data):
     return hashlib.md5(data).hexdigest()
 
 
+def signed_now(access_key="test", at=None):
+    """The headers of a signature of this moment, or of another; it is not verified, its time is looked at."""
+    at = at or datetime.datetime.now(datetime.timezone.utc)
+    scope = f"{access_key}/{at:%Y%m%d}/us-east-1/s3/aws4_request"
+    return {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={'0' * 64}",
+        "x-amz-date": f"{at:%Y%m%dT%H%M%SZ}",
+    }
+
+
 def raw(server, method, path, headers=None, body=b"", signed=False):
     """One request as it stands; status, headers by lower-case name, body."""
     parts = urlsplit(server.url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
     headers = dict(headers or {})
     if signed:
-        headers["Authorization"] = (
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-        )
+        headers = {**signed_now(), **headers}
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()

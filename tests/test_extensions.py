@@ -32,9 +32,10 @@ def following(me):
 def word(method, key, body=None):
     import urllib.request
     url = os.environ["AWS_ENDPOINT_URL"] + "/words/" + key
+    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     return urllib.request.urlopen(urllib.request.Request(url, body, {
-        "authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
-        "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": "20260101T000000Z"}, method=method)).read()
+        "authorization": f"AWS4-HMAC-SHA256 Credential=a/{at[:8]}/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+        "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": at}, method=method)).read()
 def leave(key, value):
     word("PUT", key, json.dumps(value).encode())
 def wait_for_word(key):

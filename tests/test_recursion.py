@@ -8,11 +8,12 @@ from conftest import ACCOUNT, REGION, make_function, wait_for
 
 # What SDKs do inside of a function: the trace header goes with every call.
 SOURCE = """
-import json, os, urllib.request
+import json, os, time, urllib.request
 def call(service, path, body, **headers):
+    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     request = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"] + path, json.dumps(body).encode(), method="POST", headers={
         "X-Amzn-Trace-Id": os.environ["_X_AMZN_TRACE_ID"],
-        "Authorization": f"AWS4-HMAC-SHA256 Credential=f/20260101/us-east-1/{service}/aws4_request, "
+        "x-amz-date": at, "Authorization": f"AWS4-HMAC-SHA256 Credential=f/{at[:8]}/us-east-1/{service}/aws4_request, "
                          "SignedHeaders=host, Signature=0", **headers})
     with urllib.request.urlopen(request, timeout=20) as answer:
         return answer.read()

@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import make_function
 from mayfly_process import wait_for
-from s3_support import empty, name, raw
+from s3_support import empty, name, raw, signed_now
 
 
 @pytest.fixture
@@ -91,8 +91,7 @@ def test_metadata_of_one_name_is_joined(server, s3, bucket):
     from urllib.parse import urlsplit
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     connection.putrequest("PUT", f"/{bucket}/k")
-    credential = "Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-    for header in [("Authorization", f"AWS4-HMAC-SHA256 {credential}"), ("Content-Length", "0"),
+    for header in [*signed_now().items(), ("Content-Length", "0"),
                    ("x-amz-meta-a", "1"), ("x-amz-meta-a", "2")]:
         connection.putheader(*header)
     connection.endheaders()

@@ -9,8 +9,12 @@ import pytest
 from conftest import make_function, refused, zip_of
 
 NODE = """
-const SIGNED = { headers: { Authorization:
-  "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0" } };
+const signed = () => {
+  const at = new Date().toISOString().replace(/[-:]|\\.\\d+/g, "");
+  const scope = `test/${at.slice(0, 8)}/us-east-1/s3/aws4_request`;
+  return { headers: { "x-amz-date": at,
+    Authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0` } };
+};
 exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {
   if (event.http || event.rawPath) {
     stream = awslambda.HttpResponseStream.from(stream, {
@@ -20,7 +24,7 @@ exports.handler = awslambda.streamifyResponse(async (event, stream, context) => 
   stream.write("first\\n");
   if (event.fail) { await new Promise((r) => setTimeout(r, 50)); throw new Error("half way"); }
   if (event.size) stream.write(Buffer.alloc(event.size, "x"));
-  while (event.until && !(await fetch(process.env.AWS_ENDPOINT_URL + event.until, SIGNED)).ok) {
+  while (event.until && !(await fetch(process.env.AWS_ENDPOINT_URL + event.until, signed())).ok) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   stream.write("last\\n");

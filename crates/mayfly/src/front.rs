@@ -62,6 +62,14 @@ impl Service for Front {
             {
                 self.s3.call(request).await
             }
+            // Of all services, only S3 lists something at the root.
+            Err(fault)
+                if fault.code == "MissingAuthenticationToken"
+                    && request.head.method == http::Method::GET
+                    && request.head.uri.path() == "/" =>
+            {
+                services::s3::fault_response(request.id, &Fault::new("AccessDenied", 403, fault.message))
+            }
             // Before a service is known, so is the protocol: S3's clients are those that use bare paths.
             Err(fault) if looks_like_s3(&request) => services::s3::fault_response(request.id, &fault),
             Err(fault) => rpc::unserved_response(&request.head.headers, request.id, &fault)
@@ -106,5 +114,11 @@ fn looks_like_s3(request: &Request) -> bool {
         .get(http::header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.contains("/s3/aws4_request"));
-    signed_for_s3 || presigned || in_header
+    // No other service wants the digest of the body in a header, or takes signatures of version 2.
+    let digest = head.headers.contains_key("x-amz-content-sha256")
+        || head
+            .headers
+            .get(http::header::AUTHORIZATION)
+            .is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
+    signed_for_s3 || presigned || in_header || digest
 }

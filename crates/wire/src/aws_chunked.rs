@@ -19,6 +19,10 @@ use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+/// The least size of a chunk that others follow.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>
+const LEAST: u64 = 8 * 1024;
+
 /// The longest line in front of a chunk: a size and a signature.
 const CHUNK_HEAD: usize = 256;
 
@@ -37,6 +41,9 @@ pub enum Error {
     /// What stands in front of or behind a chunk's bytes is not of the format.
     #[error("a chunk is malformed: {0}")]
     Chunk(&'static str),
+    /// A chunk that is not the last is smaller than it may be.
+    #[error("only the last chunk may have less than {LEAST} bytes")]
+    Small,
     /// What follows the last chunk is not of the format.
     #[error("the trailers are malformed: {0}")]
     Trailer(&'static str),
@@ -57,6 +64,8 @@ pub struct AwsChunked<B> {
     state: State,
     expected: u64,
     decoded: u64,
+    /// The chunk before was smaller than one may be that others follow.
+    small: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +98,7 @@ impl<B> AwsChunked<B> {
             state: State::Head,
             expected: decoded_length,
             decoded: 0,
+            small: false,
         }
     }
 
@@ -105,7 +115,11 @@ impl<B> AwsChunked<B> {
                         size if size > self.expected - self.decoded => {
                             return Err(Error::Length { expected: self.expected });
                         }
-                        size => self.state = State::Data(size),
+                        _ if self.small => return Err(Error::Small),
+                        size => {
+                            self.small = size < LEAST;
+                            self.state = State::Data(size);
+                        }
                     }
                 }
                 State::Data(_) if self.waiting.is_empty() => return self.need_more(),
@@ -292,8 +306,8 @@ mod tests {
 
     #[tokio::test]
     async fn every_form_is_decoded_wherever_the_transport_splits_it() {
-        let plain = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n".to_owned();
-        let signed = format!("5;{SIGNATURE}\r\nhello\r\n6;{SIGNATURE}\r\n world\r\n0;{SIGNATURE}\r\n\r\n");
+        let plain = "b\r\nhello world\r\n0\r\n\r\n".to_owned();
+        let signed = format!("b;{SIGNATURE}\r\nhello world\r\n0;{SIGNATURE}\r\n\r\n");
         let trailer = "b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n".to_owned();
         let signed_trailer = format!(
             "b;{SIGNATURE}\r\nhello world\r\n0;{SIGNATURE}\r\nx-amz-checksum-crc32: DUoRhQ==\n\r\n\
@@ -313,6 +327,18 @@ mod tests {
             assert_eq!(decode(bytes, 11).await.unwrap().0, "hello world");
             for cut in 0..text.len() - 2 {
                 assert!(decode(vec![&text.as_bytes()[..cut]], 11).await.is_err(), "cut at {cut}: {text}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_last_chunk_may_be_small() {
+        for (first, fits) in [(8192, true), (8193, true), (8191, false), (5, false)] {
+            let bytes = "x".repeat(first);
+            let text = format!("{first:x}\r\n{bytes}\r\n2\r\nlo\r\n0\r\n\r\n");
+            match decode(vec![text.as_bytes()], first as u64 + 2).await {
+                Ok((body, _)) => assert!(fits && body == format!("{bytes}lo"), "{first}"),
+                Err(error) => assert!(!fits && matches!(error, Error::Small), "{first}: {error}"),
             }
         }
     }

@@ -61,44 +61,59 @@ impl Credential {
             .split(',')
             .find_map(|part| part.trim().strip_prefix("Credential="))
             .ok_or_else(|| malformed("the Authorization header has no Credential"))?;
-        Credential::parse(credential).map(Some)
+        Credential::parse(credential).map(|(credential, _)| Some(credential))
     }
 
     fn from_presigned(query: &str, now: Timestamp) -> Result<Self, Fault> {
         let need = |name: &str| {
-            query_value(query, name).ok_or_else(|| {
-                Fault::new(
-                    "AuthorizationQueryParametersError",
-                    400,
-                    format!("A presigned URL needs the parameter {name}."),
+            query_value(query, name).filter(|value| !value.is_empty()).ok_or_else(|| {
+                parameters(
+                    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, \
+                     X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
                 )
             })
         };
         if need("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" {
-            return Err(malformed("X-Amz-Algorithm must be AWS4-HMAC-SHA256"));
+            return Err(parameters("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
         }
-        need("X-Amz-Signature")?;
-        let expires = need("X-Amz-Expires")?
-            .parse::<u64>()
-            .ok()
+        let [credential, _signature, date, _headers, expires] =
+            ["X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Expires"]
+                .map(need);
+        let (credential, date, expires) = (credential?, date?, expires?);
+        _signature?;
+        _headers?;
+        let (credential, day) = Credential::parse(&credential).map_err(|_| {
+            parameters(
+                "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting \
+                 \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".",
+            )
+        })?;
+        let expires = expires.parse::<i64>().map_err(|_| parameters("X-Amz-Expires should be a number"))?;
+        let expires = u64::try_from(expires)
             .map(Duration::from_secs)
-            .filter(|expires| !expires.is_zero() && *expires <= limits::PRESIGNED_EXPIRY)
-            .ok_or_else(|| {
-                Fault::new(
-                    "AuthorizationQueryParametersError",
-                    400,
-                    "X-Amz-Expires must be from 1 to 604800 seconds (7 days).",
-                )
-            })?;
-        let made = parse_amz_date(&need("X-Amz-Date")?)
-            .ok_or_else(|| malformed("X-Amz-Date must look like 20260131T120000Z"))?;
+            .map_err(|_| parameters("X-Amz-Expires must be non-negative"))?;
+        if expires > limits::PRESIGNED_EXPIRY {
+            return Err(parameters(
+                "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than \
+                 604800 seconds",
+            ));
+        }
+        let made = parse_amz_date(&date).ok_or_else(|| {
+            parameters("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+        })?;
+        if !date.starts_with(&day) {
+            return Err(parameters(format!(
+                "Invalid credential date \"{day}\". This date is not the same as X-Amz-Date: \"{}\".",
+                date.get(..8).unwrap_or_default()
+            )));
+        }
         if made.after(expires) < now {
             return Err(Fault::new("AccessDenied", 403, "Request has expired"));
         }
         if made > now.after(CLOCK_SKEW) {
             return Err(Fault::new("AccessDenied", 403, "Request is not valid yet"));
         }
-        Credential::parse(&need("X-Amz-Credential")?)
+        Ok(credential)
     }
 
     /// Version 2, as boto3 still makes presigned URLs where nobody tells it otherwise.
@@ -120,17 +135,19 @@ impl Credential {
         Credential { access_key: access_key.to_owned(), region: REGION.to_owned(), service: "s3".to_owned() }
     }
 
-    fn parse(credential: &str) -> Result<Self, Fault> {
+    /// With the day in its scope.
+    fn parse(credential: &str) -> Result<(Self, String), Fault> {
         // An access key may hold slashes in theory, so the scope is taken from the end.
         let mut parts = credential.rsplitn(5, '/');
         let mut next = || parts.next().filter(|part| !part.is_empty());
         match (next(), next(), next(), next(), next()) {
-            (Some("aws4_request"), Some(service), Some(region), Some(_date), Some(access_key)) => {
-                Ok(Credential {
+            (Some("aws4_request"), Some(service), Some(region), Some(day), Some(access_key)) => {
+                let credential = Credential {
                     access_key: access_key.to_owned(),
                     region: region.to_owned(),
                     service: service.to_owned(),
-                })
+                };
+                Ok((credential, day.to_owned()))
             }
             _ => Err(malformed("a credential must look like ACCESS_KEY/DATE/REGION/SERVICE/aws4_request")),
         }
@@ -139,6 +156,10 @@ impl Credential {
 
 fn malformed(what: &str) -> Fault {
     Fault::new("IncompleteSignatureException", 400, format!("The signature cannot be read: {what}."))
+}
+
+fn parameters(message: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
+    Fault::new("AuthorizationQueryParametersError", 400, message.into())
 }
 
 /// The decoded value of the first query parameter called `name`.
@@ -158,7 +179,8 @@ fn decode_query(text: &str) -> String {
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-fn parse_amz_date(text: &str) -> Option<Timestamp> {
+/// A time as version 4 writes it: `20260131T120000Z`.
+pub fn parse_amz_date(text: &str) -> Option<Timestamp> {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     let at = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
     Some(Timestamp(at.unix_timestamp() * 1000))
@@ -223,10 +245,15 @@ mod tests {
         assert_eq!(presigned("20260131T115900Z", "61").unwrap().unwrap().service, "s3");
         assert_eq!(presigned("20260131T115900Z", "59").unwrap_err().message, "Request has expired");
         assert_eq!(presigned("20260131T130000Z", "59").unwrap_err().code, "AccessDenied");
-        assert_eq!(
-            presigned("20260131T115900Z", "604801").unwrap_err().code,
-            "AuthorizationQueryParametersError"
-        );
-        assert_eq!(presigned("yesterday", "60").unwrap_err().code, "IncompleteSignatureException");
+        for (date, expires) in [
+            ("20260131T115900Z", "604801"),
+            ("20260131T115900Z", "-1"),
+            ("20260131T115900Z", "soon"),
+            ("20260130T115900Z", "60"),
+            ("yesterday", "60"),
+        ] {
+            let code = presigned(date, expires).unwrap_err().code;
+            assert_eq!(code, "AuthorizationQueryParametersError", "{date} {expires}");
+        }
     }
 }

@@ -8,6 +8,8 @@ use super::request::Context;
 use super::rewrite::Source;
 use super::{State, XML_BODY, acl, grants, parameters};
 use async_trait::async_trait;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::CopySource;
@@ -33,6 +35,14 @@ impl S3Access for Supported {
             request.report.limit_document(XML_BODY as u64);
         }
         parameters::check_headers(context.headers())?;
+        check_key(context.s3_path())?;
+        if stream && !has_length(context.headers()) {
+            return Err(S3ErrorCode::MissingContentLength.into());
+        }
+        if let Err(error) = parameters::check_numbers(context.uri()) {
+            let id = context.extensions_mut().get::<Context>().map(|request| request.id);
+            return Err(error.answer("an access", id.ok_or(S3ErrorCode::InternalError)?));
+        }
         let request = context.extensions_mut().get::<Context>().cloned().ok_or(S3ErrorCode::InternalError)?;
         self.check_caller(context, &request)
     }
@@ -51,6 +61,9 @@ impl Supported {
             return if request.account.is_some() { Ok(()) } else { Err(denied()) };
         }
         let query = context.uri().query().unwrap_or_default();
+        if request.account.is_none() && matches!(operation, "GetObject" | "HeadObject") {
+            parameters::check_unsigned(query)?;
+        }
         let version = query_value(query, "versionId");
         let source = copy_source(context)?;
         let expected =
@@ -70,6 +83,7 @@ impl Supported {
                     let deed = authorize::reading(bucket, key, version.as_deref());
                     authorize::check(view, deed, &Asked { headers: None, query: "", ..asked.clone() })?;
                 }
+                grants::check_one_kind(context.headers())?;
                 if grants::by_grant(context.headers()) {
                     acl::check_grants_count(view, bucket)?;
                 }
@@ -84,6 +98,45 @@ impl Supported {
     }
 }
 
+/// Whether it is said how long the body is, or that its end will be told.
+fn has_length(headers: &HeaderMap) -> bool {
+    [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name))
+}
+
+/// The longest key, in bytes.
+const KEY: usize = 1_024;
+
+/// Refuses a key that cannot be.
+fn check_key(path: &S3Path) -> S3Result<()> {
+    match path {
+        S3Path::Object { key, .. } if key.len() > KEY => {
+            Err(S3Error::with_message(S3ErrorCode::KeyTooLongError, "Your key is too long"))
+        }
+        S3Path::Object { key, .. } if climbs_out(key) => {
+            Err(S3Error::with_message(S3ErrorCode::InvalidURI, "Couldn't parse the specified URI."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a key, read as a path, leads out of its bucket on the way.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
+pub(super) fn climbs_out(key: &str) -> bool {
+    let mut depth = 0_usize;
+    for segment in key.split('/') {
+        match segment {
+            ".." => match depth.checked_sub(1) {
+                Some(above) => depth = above,
+                None => return true,
+            },
+            "" | "." => {}
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
 fn denied() -> S3Error {
     S3Error::with_message(S3ErrorCode::AccessDenied, "Access Denied")
 }
@@ -92,8 +145,26 @@ fn denied() -> S3Error {
 /// by the operation.
 fn copy_source(context: &S3AccessContext<'_>) -> S3Result<Option<Source>> {
     let Some(source) = context.headers().get("x-amz-copy-source") else { return Ok(None) };
+    check_source(&String::from_utf8_lossy(source.as_bytes()))?;
     let source = source.to_str().ok().and_then(|source| CopySource::parse(source).ok());
     Ok(source.and_then(|source| Source::of(source).ok()))
+}
+
+/// Refuses the name of a source that cannot be one.
+fn check_source(source: &str) -> S3Result<()> {
+    let invalid = |message: &'static str| Err(S3Error::with_message(S3ErrorCode::InvalidArgument, message));
+    let escaped = |rest: &str| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    if !source.split('%').skip(1).all(escaped) {
+        return invalid("Invalid copy source encoding.");
+    }
+    let name = source.strip_prefix('/').unwrap_or(source).split(['/', '?']).next().unwrap_or_default();
+    let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+    // An access point has an ARN, and is refused by its own name.
+    let name = name.split('/').next().unwrap_or_default();
+    if !name.starts_with("arn:") && !s3s::path::check_bucket_name(name) {
+        return invalid("Invalid copy source bucket name");
+    }
+    Ok(())
 }
 
 /// Nobody's secret key: `s3s` sees no signature, but asks [`Supported`] only if it could verify one.

@@ -240,6 +240,14 @@ fn malformed(error: ChunkedError) -> S3Error {
         ChunkedError::Incomplete | ChunkedError::Chunk(_) => {
             S3Error::with_message(S3ErrorCode::IncompleteBody, "The request body terminated unexpectedly")
         }
+        ChunkedError::Small => {
+            let mut error = custom(
+                "InvalidChunkSizeError",
+                "Only the last chunk is allowed to have a size less than 8192 bytes".to_owned(),
+            );
+            error.set_status_code(http::StatusCode::FORBIDDEN);
+            error
+        }
         ChunkedError::Length { .. } => S3Error::with_message(
             S3ErrorCode::IncompleteBody,
             "You did not provide the number of bytes specified by the Content-Length HTTP header",

@@ -99,6 +99,8 @@ pub(super) fn is_valid_new_name(name: &str) -> bool {
     const PREFIXES: &[&str] = &["xn--", "sthree-", "amzn-s3-demo-"];
     const SUFFIXES: &[&str] = &["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
     s3s::path::check_bucket_name(name)
+        && !name.contains(".-")
+        && !name.contains("-.")
         && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && !SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
@@ -121,6 +123,8 @@ mod tests {
             "-ab",
             "ab-",
             "a..b",
+            "a-.b",
+            "a.-b",
             "10.0.0.1",
             "xn--a",
             "sthree-a",

@@ -67,6 +67,14 @@ fn check(configuration: &CORSConfiguration) -> Result<()> {
                 format!("Found unsupported HTTP method in CORS config. Unsupported method is {method}"),
             ));
         }
+        let names = rule.allowed_headers.iter().flatten().map(|name| ("AllowedHeader", name));
+        let exposed = rule.expose_headers.iter().flatten().map(|name| ("ExposeHeader", name));
+        if let Some((what, name)) = names.chain(exposed).find(|(_, name)| !is_header(name)) {
+            return Err(refuse(
+                S3ErrorCode::InvalidRequest,
+                format!("{what} \"{name}\" contains invalid character."),
+            ));
+        }
         let headers = rule.allowed_headers.iter().flatten();
         for (what, text) in rule
             .allowed_origins
@@ -91,4 +99,9 @@ fn check(configuration: &CORSConfiguration) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether this is the name of a header, in which `*` stands for anything.
+fn is_header(name: &str) -> bool {
+    http::HeaderName::from_bytes(name.replace('*', "x").as_bytes()).is_ok()
 }

@@ -122,6 +122,22 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
     if rule.prefix.is_some() == rule.filter.is_some() {
         return Err(malformed());
     }
+    // A filter is one thing; several are joined by And.
+    if let Some(filter) = &rule.filter {
+        let things = usize::from(filter.prefix.is_some())
+            + usize::from(filter.tag.is_some())
+            + usize::from(filter.and.is_some())
+            + usize::from(filter.object_size_greater_than.is_some())
+            + usize::from(filter.object_size_less_than.is_some());
+        if things > 1 {
+            return Err(malformed());
+        }
+    }
+    for transition in rule.noncurrent_version_transitions.iter().flatten() {
+        if transition.noncurrent_days.is_none() || transition.storage_class.is_none() {
+            return Err(malformed());
+        }
+    }
     let acts = rule.expiration.is_some()
         || rule.abort_incomplete_multipart_upload.is_some()
         || rule.noncurrent_version_expiration.is_some()

@@ -32,7 +32,12 @@ pub(super) async fn put(
     check_query(&request.uri, &["tagging"])?;
     let input = request.input;
     of_set(input.tagging.tag_set.clone(), OF_BUCKET)?;
-    state.store.write(move |tx| TAGGING.put(tx, &input.bucket, &input.tagging)).await?;
+    let write = move |tx: &store::Tx<'_>| match input.tagging.tag_set.is_empty() {
+        // No tags are no set of tags.
+        true => TAGGING.delete(tx, &input.bucket),
+        false => TAGGING.put(tx, &input.bucket, &input.tagging),
+    };
+    state.store.write(write).await?;
     let mut response = S3Response::new(PutBucketTaggingOutput {});
     response.extensions.insert(Status(http::StatusCode::NO_CONTENT));
     Ok(response)

@@ -6,7 +6,7 @@ use super::conditions::WriteConditions;
 use super::error::{Error, Result, chain};
 use super::event::{Kind, Origin, notify};
 use super::version::{self, Entry, find, mark, succeed};
-use super::{acl, lock};
+use super::{acl, expiration, lock};
 use crate::object::{OBJECTS, Object, object_key, release};
 use store::blob::BlobId;
 use store::{Store, Tx};
@@ -38,7 +38,8 @@ pub(super) fn put(
         release(tx, &old.content, &mut unlinked)?;
     }
     notify(tx, origin, (bucket, key), kind, Some(&object), object.version.as_deref())?;
-    Ok((Put { version: of.shown(object.version.as_deref()), object }, unlinked))
+    let expiration = expiration::of(tx, &of, (bucket, key), &object)?;
+    Ok((Put { version: of.shown(object.version.as_deref()), object, expiration }, unlinked))
 }
 
 /// An object that was put.
@@ -46,6 +47,8 @@ pub(super) struct Put {
     pub(super) object: Object,
     /// The version as it is answered.
     pub(super) version: Option<String>,
+    /// When a rule of the bucket will remove it.
+    pub(super) expiration: Option<String>,
 }
 
 /// What is to be removed.

@@ -37,18 +37,20 @@ pub(super) async fn run(
     let completion = Completion {
         id: read_id(&input.upload_id).ok_or_else(no_such_upload)?,
         parts: listed(input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref()))?,
-        size: input.mpu_object_size.map(|size| u64::try_from(size).unwrap_or(u64::MAX)),
-        kind: input.checksum_type.as_ref().map(|kind| kind.as_str() == ChecksumType::COMPOSITE),
-        checksums: [
+        size: input.mpu_object_size.map(size).transpose()?,
+        kind: match input.checksum_type.as_ref().map(ChecksumType::as_str) {
+            None => None,
+            Some(ChecksumType::COMPOSITE) => Some(true),
+            Some(ChecksumType::FULL_OBJECT) => Some(false),
+            Some(_) => return Err(request_refused("Value for x-amz-checksum-type header is invalid.")),
+        },
+        checksum: claimed([
             (Algorithm::Crc32, input.checksum_crc32),
             (Algorithm::Crc32c, input.checksum_crc32c),
             (Algorithm::Crc64Nvme, input.checksum_crc64nvme),
             (Algorithm::Sha1, input.checksum_sha1),
             (Algorithm::Sha256, input.checksum_sha256),
-        ]
-        .into_iter()
-        .filter_map(|(algorithm, value)| Some((algorithm, value?)))
-        .collect(),
+        ])?,
         conditions: WriteConditions { if_match: input.if_match, if_none_match: input.if_none_match },
         origin: Origin::of(context, &state.region),
         bucket: input.bucket,
@@ -76,9 +78,58 @@ fn answer(completed: Completed, host: &str, bucket: String, key: String) -> Comp
         bucket: Some(bucket),
         key: Some(key),
         server_side_encryption: told.algorithm,
+        expiration: completed.expiration,
         version_id: completed.version,
         ..CompleteMultipartUploadOutput::default()
     }
+}
+
+fn size(size: i64) -> Result<u64> {
+    u64::try_from(size).map_err(|_| {
+        request_refused(format!("Value for x-amz-mp-object-size header is less than zero: '{size}'"))
+    })
+}
+
+/// The checksum that a request says the object has: one at the most, alone or with the number of parts behind it.
+fn claimed(all: [(Algorithm, Option<String>); 5]) -> Result<Option<(Algorithm, String)>> {
+    let mut claimed = None;
+    for (algorithm, value) in all.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?))) {
+        let (digest, parts) =
+            value.split_once('-').map_or((value.as_str(), None), |(digest, parts)| (digest, Some(parts)));
+        if !algorithm.accepts(digest) || parts.is_some_and(|parts| parts.parse::<u16>().is_err()) {
+            return Err(request_refused(format!("Value for {} header is invalid.", algorithm.header())));
+        }
+        if claimed.replace((algorithm, value)).is_some() {
+            return Err(request_refused(
+                "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+            ));
+        }
+    }
+    Ok(claimed)
+}
+
+/// The checksum that a request says a part has.
+fn said_of(part: &CompletedPart) -> Result<Option<(Algorithm, &str)>> {
+    let all = [
+        (Algorithm::Crc32, &part.checksum_crc32),
+        (Algorithm::Crc32c, &part.checksum_crc32c),
+        (Algorithm::Crc64Nvme, &part.checksum_crc64nvme),
+        (Algorithm::Sha1, &part.checksum_sha1),
+        (Algorithm::Sha256, &part.checksum_sha256),
+    ];
+    let mut all = all.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value.as_deref()?)));
+    let said = all.next();
+    if all.next().is_some() || said.is_some_and(|(algorithm, value)| !algorithm.accepts(value)) {
+        return Err(refuse(
+            S3ErrorCode::InvalidArgument,
+            "Invalid Base64 or multiple checksums present in request",
+        ));
+    }
+    Ok(said)
+}
+
+fn request_refused(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    refuse(S3ErrorCode::InvalidRequest, message)
 }
 
 /// The parts that a request lists: numbers in order, each once.
@@ -96,6 +147,9 @@ fn listed(parts: Option<&[CompletedPart]>) -> Result<Vec<(u16, CompletedPart)>> 
     let mut listed: Vec<(u16, CompletedPart)> = Vec::with_capacity(parts.len());
     for part in parts {
         let number = part.part_number.ok_or_else(malformed)?;
+        if part.e_tag.is_none() {
+            return Err(malformed());
+        }
         let number = super::upload::number(number)?;
         if listed.last().is_some_and(|(last, _)| *last >= number) {
             return Err(refuse(
@@ -115,7 +169,7 @@ struct Completion {
     parts: Vec<(u16, CompletedPart)>,
     size: Option<u64>,
     kind: Option<bool>,
-    checksums: Vec<(Algorithm, String)>,
+    checksum: Option<(Algorithm, String)>,
     conditions: WriteConditions,
     origin: Origin,
 }
@@ -148,6 +202,7 @@ impl Completion {
             at: tx.now(),
             etag: put.object.etag,
             version: put.version,
+            expiration: put.expiration,
             checksums: put.object.checksums,
             composite: put.object.composite,
             encryption,
@@ -187,23 +242,36 @@ impl Completion {
 
     /// The object's checksum, held against all that the request says of it.
     fn checksum(&self, upload: &Upload, algorithm: Algorithm, parts: &[(u16, Part)]) -> Result<String> {
-        for ((_, listed), (_, part)) in self.parts.iter().zip(parts) {
-            let said = match algorithm {
-                Algorithm::Crc32 => &listed.checksum_crc32,
-                Algorithm::Crc32c => &listed.checksum_crc32c,
-                Algorithm::Crc64Nvme => &listed.checksum_crc64nvme,
-                Algorithm::Sha1 => &listed.checksum_sha1,
-                Algorithm::Sha256 => &listed.checksum_sha256,
-            };
-            if said.as_ref().is_some_and(|said| *said != part.checksum) {
-                return Err(invalid_part());
+        for ((number, listed), (_, part)) in self.parts.iter().zip(parts) {
+            match said_of(listed)? {
+                Some((said, value)) if said == algorithm && value != part.checksum => {
+                    return Err(invalid_part());
+                }
+                Some((said, _)) if said != algorithm && upload.explicit => {
+                    return Err(refuse(
+                        S3ErrorCode::BadDigest,
+                        format!(
+                            "The {} you specified for part {number} did not match what we received.",
+                            said.lower_name()
+                        ),
+                    ));
+                }
+                None if upload.composite => {
+                    return Err(request_refused(format!(
+                        "The upload was created using a {} checksum. The complete request must include the checksum for \
+                         each part. It was missing for part {number} in the request.",
+                        algorithm.lower_name()
+                    )));
+                }
+                _ => {}
             }
         }
         if self.kind.is_some_and(|composite| composite != upload.composite) {
-            return Err(refuse(
-                S3ErrorCode::InvalidRequest,
-                "The upload was created with another checksum type than the complete request names.",
-            ));
+            let kind = if upload.composite { "COMPOSITE" } else { "FULL_OBJECT" };
+            return Err(request_refused(format!(
+                "The upload was created using the {kind} checksum mode. The complete request must use the same checksum \
+                 mode."
+            )));
         }
         let broken = Error::Broken("the checksums of parts cannot be combined");
         let checksum = if upload.composite {
@@ -214,7 +282,7 @@ impl Completion {
             let combine = |whole: String, part: &Part| algorithm.combine(&whole, &part.checksum, part.len);
             first.and_then(|first| parts.try_fold(first, combine)).ok_or(broken)?
         };
-        for (claimed, value) in &self.checksums {
+        if let Some((claimed, value)) = &self.checksum {
             let plain = checksum.split('-').next().unwrap_or_default();
             if *claimed == algorithm && *value != checksum && *value != plain {
                 let name = algorithm.name();
@@ -268,7 +336,7 @@ fn etag_of<'a>(etags: impl Iterator<Item = &'a str>) -> String {
 fn invalid_part() -> Error {
     refuse(
         S3ErrorCode::InvalidPart,
-        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified \
+        "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified \
          entity tag may not match the part's entity tag.",
     )
 }

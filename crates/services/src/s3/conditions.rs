@@ -88,6 +88,12 @@ impl WriteConditions {
 
     /// Answers a change whose conditions do not hold for the object that is there, if one is.
     pub(super) fn check(&self, present: Option<&Object>) -> Result<()> {
+        if self.if_match.is_some() && self.if_none_match.is_some() {
+            return Err(refuse(
+                S3ErrorCode::NotImplemented,
+                "A header you provided implies functionality that is not implemented",
+            ));
+        }
         match (&self.if_none_match, present) {
             (Some(ETagCondition::ETag(_)), _) => {
                 return Err(refuse(

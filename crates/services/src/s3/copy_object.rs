@@ -72,6 +72,7 @@ pub(super) async fn run(
     Ok(S3Response::new(CopyObjectOutput {
         copy_object_result: Some(result(&put.object)),
         copy_source_version_id: source_version,
+        expiration: put.expiration,
         server_side_encryption: told.algorithm,
         sse_customer_algorithm: told.customer_algorithm,
         sse_customer_key_md5: told.customer_md5,
@@ -93,7 +94,10 @@ impl Wishes {
         let directive = |name: &str| match headers.get(name).map(|value| value.to_str().unwrap_or_default()) {
             None | Some("COPY") => Ok(false),
             Some("REPLACE") => Ok(true),
-            Some(_) => Err(refuse(S3ErrorCode::InvalidArgument, format!("Unknown directive in {name}."))),
+            Some(_) => {
+                let kind = if name == "x-amz-tagging-directive" { "tagging" } else { "metadata" };
+                Err(refuse(S3ErrorCode::InvalidArgument, format!("Unknown {kind} directive.")))
+            }
         };
         let algorithm = algorithm
             .map(|name| {

@@ -103,7 +103,7 @@ const METHODS: &[&str] = &["DELETE", "GET", "HEAD", "POST", "PUT"];
 
 /// The answer to a preflight.
 pub(super) fn preflight(state: &State, bucket: Option<&str>, headers: &HeaderMap) -> Result<HeaderMap> {
-    if !headers.contains_key(ORIGIN) {
+    if headers.get(ORIGIN).is_none_or(HeaderValue::is_empty) {
         return Err(refuse(
             S3ErrorCode::Custom("BadRequest".into()),
             "Insufficient information. Origin request header needed.",

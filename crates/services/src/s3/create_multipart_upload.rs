@@ -54,8 +54,8 @@ pub(super) async fn run(
     let kind = if chosen.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
-        checksum_algorithm: Some(ChecksumAlgorithm::from_static(chosen.algorithm.name())),
-        checksum_type: Some(ChecksumType::from_static(kind)),
+        checksum_algorithm: chosen.explicit.then(|| ChecksumAlgorithm::from_static(chosen.algorithm.name())),
+        checksum_type: chosen.explicit.then(|| ChecksumType::from_static(kind)),
         key: Some(input.key),
         server_side_encryption: told.algorithm,
         sse_customer_algorithm: told.customer_algorithm,

@@ -54,6 +54,32 @@ pub(super) fn refuse(code: S3ErrorCode, message: impl Into<Cow<'static, str>>) -
     Error::Refused(error)
 }
 
+/// The header in which details of an error go to where its document is completed; it never leaves the server.
+pub(super) const DETAIL: &str = "x-mayfly-error-detail";
+
+/// The same with elements of the error's document beside its code and its message.
+pub(super) fn detailed(
+    code: S3ErrorCode,
+    message: impl Into<Cow<'static, str>>,
+    details: &[(&str, &str)],
+) -> Error {
+    let mut error = S3Error::with_message(code, message);
+    let mut headers = http::HeaderMap::new();
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/xml"));
+    add_details(&mut headers, details);
+    error.set_headers(headers);
+    Error::Refused(error)
+}
+
+/// Adds details to the headers of an error.
+pub(super) fn add_details(headers: &mut http::HeaderMap, details: &[(&str, &str)]) {
+    for (name, value) in details {
+        if let Ok(value) = http::HeaderValue::from_bytes(format!("{name}={value}").as_bytes()) {
+            headers.append(DETAIL, value);
+        }
+    }
+}
+
 /// The caller asked for something that is not there; `code` says what.
 pub(super) fn not_found(code: &'static str, message: &'static str) -> Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);

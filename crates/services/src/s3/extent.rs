@@ -1,6 +1,6 @@
 //! The part of an object that an answer holds: all of it, a range, or one part of a multipart upload.
 
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, add_details, refuse};
 use crate::object::{Content, Object, for_each_piece};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -103,6 +103,7 @@ fn out_of_range(len: u64) -> Error {
             headers.insert(name, value);
         }
     }
+    add_details(&mut headers, &[("ActualObjectSize", &len.to_string())]);
     answer.set_headers(headers);
     Error::Refused(answer)
 }

@@ -107,8 +107,9 @@ impl FormPolicy {
                 Condition::Length(..) => false,
             })
         };
-        for field in fields.keys() {
-            if !FREE.contains(&field.as_str()) && !field.starts_with("x-ignore-") && !named(field) {
+        // The bucket is in the address, and must be named all the same.
+        for field in fields.keys().map(String::as_str).chain(["bucket"]) {
+            if !FREE.contains(&field) && !field.starts_with("x-ignore-") && !named(field) {
                 return Err(denied(format!("Invalid according to Policy: Extra input fields: {field}")));
             }
         }

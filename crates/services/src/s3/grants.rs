@@ -26,6 +26,17 @@ pub(super) fn by_grant(headers: &HeaderMap) -> bool {
     HEADERS.iter().any(|(name, _)| headers.contains_key(*name))
 }
 
+/// A request states a canned ACL or grants, not both.
+pub(super) fn check_one_kind(headers: &HeaderMap) -> Result<()> {
+    if headers.contains_key("x-amz-acl") && by_grant(headers) {
+        return Err(refuse(
+            S3ErrorCode::InvalidRequest,
+            "Specifying both Canned ACLs and Header Grants is not allowed",
+        ));
+    }
+    Ok(())
+}
+
 /// Whether a request states an ACL in its headers.
 pub(super) fn in_headers(headers: &HeaderMap) -> bool {
     headers.contains_key("x-amz-acl") || by_grant(headers)
@@ -42,10 +53,6 @@ pub(super) fn of_headers(headers: &HeaderMap) -> Result<Option<Acl>> {
         }
     }
     match headers.get("x-amz-acl").map(|value| value.to_str().unwrap_or_default()) {
-        Some(_) if !grants.is_empty() => Err(refuse(
-            S3ErrorCode::InvalidRequest,
-            "Specifying both Canned ACLs and Header Grants is not allowed",
-        )),
         Some(canned) => of_canned(canned),
         None if grants.is_empty() => Ok(None),
         None => limited(grants),

@@ -38,7 +38,7 @@ pub(super) async fn run(
     check_query(&request.uri, PARAMETERS)?;
     let input = request.input;
     let encoding = Encoding::of(input.encoding_type)?;
-    let limit = limit(input.max_uploads)?;
+    let limit = limit(input.max_uploads, "max-uploads")?;
     let query = Query {
         bucket: input.bucket.clone(),
         prefix: input.prefix.clone().unwrap_or_default(),
@@ -92,8 +92,9 @@ fn entry(key: String, id: Uuid, upload: Upload) -> MultipartUpload {
     let by = owner(upload.owner());
     let kind = if upload.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
     MultipartUpload {
-        checksum_algorithm: Some(ChecksumAlgorithm::from(upload.algorithm)),
-        checksum_type: Some(ChecksumType::from_static(kind)),
+        // What nobody chose is not told.
+        checksum_algorithm: upload.explicit.then(|| ChecksumAlgorithm::from(upload.algorithm)),
+        checksum_type: upload.explicit.then(|| ChecksumType::from_static(kind)),
         initiated: Some(Timestamp::from(upload.initiated.to_date_time())),
         initiator: Some(Initiator { display_name: None, id: by.id.clone() }),
         key: Some(key),

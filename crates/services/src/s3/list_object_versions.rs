@@ -36,7 +36,7 @@ pub(super) async fn run(
     check_query(&request.uri, PARAMETERS)?;
     let input = request.input;
     let encoding = Encoding::of(input.encoding_type)?;
-    let limit = limit(input.max_keys)?;
+    let limit = limit(input.max_keys, "max-keys")?;
     let query = Query {
         bucket: input.bucket.clone(),
         prefix: input.prefix.clone().unwrap_or_default(),

@@ -21,7 +21,7 @@ pub(super) async fn run(
     check_query(&request.uri, PARAMETERS)?;
     let input = request.input;
     let encoding = Encoding::of(input.encoding_type)?;
-    let limit = limit(input.max_keys)?;
+    let limit = limit(input.max_keys, "max-keys")?;
     let query = Query {
         prefix: input.prefix.clone().unwrap_or_default(),
         delimiter: input.delimiter.clone().filter(|delimiter| !delimiter.is_empty()),
@@ -34,16 +34,26 @@ pub(super) async fn run(
     let (contents, common_prefixes) = encoding.entries(page, true);
     Ok(S3Response::new(ListObjectsOutput {
         name: Some(input.bucket),
-        prefix: Some(encoding.text(input.prefix.unwrap_or_default())),
+        prefix: Some(plain_prefix(input.prefix.unwrap_or_default(), &encoding)),
         marker: Some(encoding.text(input.marker.unwrap_or_default())),
         max_keys: i32::try_from(limit).ok(),
         is_truncated: Some(next.is_some()),
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
-        delimiter: input.delimiter.map(|delimiter| encoding.text(delimiter)),
+        delimiter: input
+            .delimiter
+            .filter(|delimiter| !delimiter.is_empty())
+            .map(|delimiter| encoding.text(delimiter)),
         // Without a delimiter the last key is the marker of the next page.
         next_marker: next.filter(|_| rolled_up).map(|next| encoding.text(next)),
         encoding_type: encoding.name(),
         request_charged: None,
     }))
+}
+
+/// The prefix as it is answered: SDKs do not decode it in this version of the operation, so that it is encoded only where XML
+/// could not hold it.
+fn plain_prefix(prefix: String, encoding: &Encoding) -> String {
+    let holds = |letter: char| !letter.is_control() || matches!(letter, '\t' | '\n' | '\r');
+    if prefix.chars().all(holds) { prefix } else { encoding.text(prefix) }
 }

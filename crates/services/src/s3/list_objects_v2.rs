@@ -37,7 +37,7 @@ pub(super) async fn run(
     check_query(&request.uri, PARAMETERS)?;
     let input = request.input;
     let encoding = Encoding::of(input.encoding_type)?;
-    let limit = limit(input.max_keys)?;
+    let limit = limit(input.max_keys, "max-keys")?;
     let after = match &input.continuation_token {
         Some(token) => Some(read_token(token)?),
         None => input.start_after.clone(),
@@ -62,7 +62,10 @@ pub(super) async fn run(
         next_continuation_token: next,
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
-        delimiter: input.delimiter.map(|delimiter| encoding.text(delimiter)),
+        delimiter: input
+            .delimiter
+            .filter(|delimiter| !delimiter.is_empty())
+            .map(|delimiter| encoding.text(delimiter)),
         encoding_type: encoding.name(),
         // Behind a token it means nothing.
         start_after: input
@@ -86,10 +89,13 @@ pub(super) async fn read(state: &State, bucket: String, query: Query) -> Result<
 }
 
 /// How many entries a page may have; more than S3 gives is not an error.
-pub(super) fn limit(max_keys: Option<i32>) -> Result<usize> {
-    let Some(max_keys) = max_keys else { return Ok(PAGE) };
-    usize::try_from(max_keys).map(|limit| limit.min(PAGE)).map_err(|_| {
-        refuse(S3ErrorCode::InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647")
+pub(super) fn limit(most: Option<i32>, name: &str) -> Result<usize> {
+    let Some(most) = most else { return Ok(PAGE) };
+    usize::try_from(most).map(|limit| limit.min(PAGE)).map_err(|_| {
+        refuse(
+            S3ErrorCode::InvalidArgument,
+            format!("Argument {name} must be an integer between 0 and 2147483647"),
+        )
     })
 }
 

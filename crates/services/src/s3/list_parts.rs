@@ -45,8 +45,8 @@ pub(super) async fn run(
     let storage_class = upload.storage_class.clone().unwrap_or_else(|| StorageClass::STANDARD.to_owned());
     Ok(S3Response::new(ListPartsOutput {
         bucket: Some(input.bucket),
-        checksum_algorithm: Some(ChecksumAlgorithm::from(upload.algorithm.clone())),
-        checksum_type: Some(ChecksumType::from_static(kind)),
+        checksum_algorithm: upload.explicit.then(|| ChecksumAlgorithm::from(upload.algorithm.clone())),
+        checksum_type: upload.explicit.then(|| ChecksumType::from_static(kind)),
         initiator: Some(Initiator { display_name: None, id: Some(upload.owner().to_owned()) }),
         is_truncated: Some(more),
         key: Some(input.key),

@@ -65,6 +65,7 @@ mod restore_object;
 mod rewrite;
 mod scrub;
 mod settings;
+mod signature;
 mod sse;
 mod tags;
 mod timer;
@@ -157,15 +158,21 @@ impl S3 {
         S3 { state, domains, service: builder.build() }
     }
 
-    /// Whether a request that nobody signed may be for a bucket: it names one that is there.
+    /// Whether a request that nobody signed may be for a bucket: it names what could be one, and is no day, with which the
+    /// paths of Lambda's API begin.
     pub fn may_answer_anybody(&self, host: Option<&str>, path: &str) -> bool {
+        let is_day = |name: &str| {
+            name.len() == 10
+                && name.bytes().enumerate().all(|(at, byte)| match at {
+                    4 | 7 => byte == b'-',
+                    _ => byte.is_ascii_digit(),
+                })
+        };
         host.and_then(website::bucket_of).is_some()
-            || self.domains.bucket_of(host, path).is_some_and(|(bucket, _)| {
-                self.state
-                    .store
-                    .read(|view| view.get(&bucket::BUCKETS, &bucket))
-                    .is_ok_and(|found| found.is_some())
-            })
+            || self
+                .domains
+                .bucket_of(host, path)
+                .is_some_and(|(bucket, _)| s3s::path::check_bucket_name(&bucket) && !is_day(&bucket))
     }
 
     /// Follows the lifecycle rules of buckets, each bucket's once in `every`, until `stop`.
@@ -228,6 +235,9 @@ impl S3 {
                 Err(error) => response::refuse(head, error.answer("OPTIONS", request.id)),
             };
         }
+        if let Err(refusal) = signature::check(&request.head.headers, self.state.store.now()) {
+            return response::refuse(head, refusal);
+        }
         if let (true, Some((bucket, false))) =
             (request::is_form(&request.head.method, &request.head.headers), &bucket)
         {
@@ -244,7 +254,22 @@ impl S3 {
                 Err(error) => response::refuse(head, error.answer("PostObject", id)),
             };
         }
-        let (request, report) = match request::prepare(request) {
+        let mut request = request;
+        let tags = match bucket {
+            Some((_, false)) if create_bucket::is_it(&request.head) => {
+                match create_bucket::take_tags(&mut request).await {
+                    Ok(tags) => tags,
+                    Err(error) => return response::refuse(head, error.answer("CreateBucket", request.id)),
+                }
+            }
+            _ => Default::default(),
+        };
+        if let Some((_, false)) = bucket
+            && let Err(refusal) = post_object::refuse_other_posts(&request.head)
+        {
+            return response::refuse(head, refusal);
+        }
+        let (request, report) = match request::prepare(request, tags) {
             Ok(prepared) => prepared,
             Err(refusal) => return response::refuse(head, refusal),
         };

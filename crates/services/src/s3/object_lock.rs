@@ -60,7 +60,8 @@ pub(super) async fn put_configuration(
 ) -> Result<S3Response<PutObjectLockConfigurationOutput>> {
     check_query(&request.uri, &["object-lock"])?;
     let input = request.input;
-    let wanted = input.object_lock_configuration.ok_or_else(malformed)?;
+    let missing = || Error::Refused(S3ErrorCode::MissingRequestBodyError.into());
+    let wanted = input.object_lock_configuration.ok_or_else(missing)?;
     if wanted.object_lock_enabled.as_ref().map(ObjectLockEnabled::as_str) != Some(ObjectLockEnabled::ENABLED)
     {
         return Err(malformed());

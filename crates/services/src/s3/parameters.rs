@@ -3,9 +3,9 @@
 //! `s3s` ignores what an operation does not read. A program that asks for encryption, a lock or a storage class
 //! must not believe that it got it, so every `x-amz-` header is known here or refused.
 
-use super::error::{Result, not_supported};
+use super::error::{Result, detailed, not_supported};
 use http::{HeaderMap, Uri};
-use s3s::S3Result;
+use s3s::{S3Error, S3ErrorCode, S3Result};
 use wire::credential::query_pairs;
 
 /// Headers that are acted on, or that carry no wish.
@@ -57,6 +57,8 @@ const KNOWN: &[&str] = &[
     "x-amz-sdk-checksum-algorithm",
     "x-amz-security-token",
     "x-amz-server-side-encryption",
+    // Looked at with the algorithm, without which it means nothing.
+    "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-customer-key",
     "x-amz-server-side-encryption-customer-key-md5",
@@ -71,6 +73,9 @@ const KNOWN: &[&str] = &[
     "x-amz-website-redirect-location",
 ];
 
+/// Checksums that S3 has beside those of Mayfly: they are refused by name.
+const CHECKSUMS_OF_S3: &[&str] = &["md5", "sha512", "xxhash3", "xxhash64", "xxhash128"];
+
 /// Headers of which some values ask for what is the case anyway.
 const HARMLESS: &[(&str, &[&str])] = &[("x-amz-server-side-encryption-bucket-key-enabled", &["false"])];
 
@@ -81,11 +86,57 @@ pub(super) fn check_headers(headers: &HeaderMap) -> S3Result<()> {
         if !name.starts_with("x-amz-") || name.starts_with("x-amz-meta-") || KNOWN.contains(&name) {
             continue;
         }
+        if let Some(algorithm) = name.strip_prefix("x-amz-checksum-")
+            && !CHECKSUMS_OF_S3.contains(&algorithm)
+        {
+            return Err(S3Error::with_message(
+                S3ErrorCode::InvalidRequest,
+                "The algorithm type you specified in x-amz-checksum- header is invalid.",
+            ));
+        }
         let value = value.to_str().unwrap_or_default().trim();
         let harmless = HARMLESS.iter().find(|(known, _)| *known == name).map(|(_, values)| *values);
         if !harmless.unwrap_or_default().iter().any(|known| known.eq_ignore_ascii_case(value)) {
             return Err(not_supported(format_args!("The header {name}: {value}")));
         }
+    }
+    Ok(())
+}
+
+/// Parameters that are numbers.
+const NUMBERS: &[&str] = &["max-keys", "max-parts", "max-uploads", "part-number-marker"];
+
+/// Refuses numbers that are none, or that nothing can have, before anything is looked for.
+pub(super) fn check_numbers(uri: &Uri) -> Result<()> {
+    for (name, value) in query_pairs(uri.query().unwrap_or_default()) {
+        let message = match value.parse::<i64>() {
+            Ok(1..=10_000) if name == "partNumber" => continue,
+            _ if name == "partNumber" => {
+                "Part number must be an integer between 1 and 10000, inclusive".to_owned()
+            }
+            _ if !NUMBERS.contains(&name.as_str()) => continue,
+            Ok(number) if i32::try_from(number).is_ok_and(|number| number >= 0) => continue,
+            Ok(number) if number < 0 => {
+                format!("Argument {name} must be an integer between 0 and 2147483647")
+            }
+            _ => format!("Provided {name} not an integer or within integer range"),
+        };
+        let details = [("ArgumentName", name.as_str()), ("ArgumentValue", value.as_str())];
+        return Err(detailed(S3ErrorCode::InvalidArgument, message, &details));
+    }
+    Ok(())
+}
+
+/// Refuses to change the headers of the answer for who signed nothing.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+pub(super) fn check_unsigned(query: &str) -> S3Result<()> {
+    let overrides = query_pairs(query).any(|(name, _)| name.starts_with("response-"));
+    if overrides {
+        return Err(S3Error::with_message(
+            S3ErrorCode::InvalidRequest,
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        ));
     }
     Ok(())
 }
@@ -138,12 +189,9 @@ mod tests {
         ] {
             assert_eq!(check(name, value), None, "{name}");
         }
-        for (name, value) in [
-            ("x-amz-mfa", "serial 123456"),
-            ("x-amz-server-side-encryption-aws-kms-key-id", "key"),
-            ("x-amz-write-offset-bytes", "5"),
-            ("x-amz-of-tomorrow", "1"),
-        ] {
+        for (name, value) in
+            [("x-amz-mfa", "serial 123456"), ("x-amz-write-offset-bytes", "5"), ("x-amz-of-tomorrow", "1")]
+        {
             let refusal = check(name, value).unwrap();
             assert!(refusal.starts_with("NotImplemented") && refusal.contains(name), "{refusal}");
         }

@@ -166,6 +166,13 @@ impl Statement {
             None => Vec::new(),
             Some(condition) => Condition::read(condition)?,
         };
+        if let Either::Only(names) = &actions
+            && conditions.iter().any(|condition| !names.iter().all(|name| condition.is_of(name)))
+        {
+            return Err(malformed(
+                "Conditions do not apply to combination of actions and resources in statement",
+            ));
+        }
         Ok(Statement { allows, principal, actions, resources, conditions })
     }
 

@@ -230,6 +230,75 @@ const OF_S3: &[&str] = &[
     "versionid",
 ];
 
+/// The keys that every service has.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
+const GLOBAL: &[&str] = &[
+    "calledvia",
+    "calledviafirst",
+    "calledvialast",
+    "currenttime",
+    "ec2instancesourceprivateipv4",
+    "ec2instancesourcevpc",
+    "epochtime",
+    "federatedprovider",
+    "ismcpserviceaction",
+    "multifactorauthage",
+    "multifactorauthpresent",
+    "principalaccount",
+    "principalarn",
+    "principalisawsservice",
+    "principalorgid",
+    "principalorgpaths",
+    "principalservicename",
+    "principalservicenameslist",
+    "principaltype",
+    "referer",
+    "requestedregion",
+    "resourceaccount",
+    "resourceorgid",
+    "resourceorgpaths",
+    "securetransport",
+    "sourceaccount",
+    "sourcearn",
+    "sourceidentity",
+    "sourceip",
+    "sourceorgid",
+    "sourceorgpaths",
+    "sourceowner",
+    "sourcevpc",
+    "sourcevpcarn",
+    "sourcevpce",
+    "tagkeys",
+    "tokenissuetime",
+    "useragent",
+    "userid",
+    "username",
+    "viaawsmcpservice",
+    "viaawsservice",
+    "vpceaccount",
+    "vpceorgid",
+    "vpceorgpaths",
+    "vpcsourceip",
+];
+
+/// The keys that only some actions have, by lower-case name, where one of the others is no use of them.
+///
+/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
+const OF_ACTIONS: &[(&str, &[&str])] = &[
+    ("s3:delimiter", &["s3:listbucket", "s3:listbucketversions"]),
+    ("s3:max-keys", &["s3:listbucket", "s3:listbucketversions"]),
+    ("s3:prefix", &["s3:listbucket", "s3:listbucketversions"]),
+    (
+        "s3:x-amz-acl",
+        &["s3:createbucket", "s3:putbucketacl", "s3:putobject", "s3:putobjectacl", "s3:putobjectversionacl"],
+    ),
+    ("s3:x-amz-copy-source", &["s3:putobject"]),
+    ("s3:x-amz-metadata-directive", &["s3:putobject"]),
+    ("s3:requestobjecttagkeys", &["s3:putobject", "s3:putobjecttagging", "s3:putobjectversiontagging"]),
+    ("s3:locationconstraint", &["s3:createbucket"]),
+];
+
 /// Keys that say who asks or from where: a policy that names a value for one of them is not public.
 const NARROWING: &[&str] = &[
     "aws:principalaccount",
@@ -291,6 +360,13 @@ impl Condition {
         Ok(conditions)
     }
 
+    /// Whether the action with this name, in which nothing stands for anything, can have its key.
+    pub(super) fn is_of(&self, action: &str) -> bool {
+        let action = action.to_ascii_lowercase();
+        let of = OF_ACTIONS.iter().find(|(key, _)| *key == self.key);
+        action.contains(['*', '?']) || of.is_none_or(|(_, actions)| actions.contains(&action.as_str()))
+    }
+
     /// Whether it keeps a policy from being public: it names who asks, or from where, with values that are fixed.
     pub(super) fn narrows(&self) -> bool {
         NARROWING.contains(&self.key.as_str())
@@ -337,7 +413,7 @@ fn known_key(key: &str) -> Option<String> {
         return Some(format!("{prefix}{}", key.get(prefix.len()..)?));
     }
     let known = match lower.split_once(':')? {
-        ("aws", _) => true,
+        ("aws", name) => GLOBAL.contains(&name),
         ("s3", name) => name.starts_with("x-amz-") || OF_S3.contains(&name),
         _ => false,
     };

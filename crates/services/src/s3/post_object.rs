@@ -9,7 +9,7 @@ use super::change::Put;
 use super::checksum::{Algorithm, Hashers};
 use super::conditions::WriteConditions;
 use super::description::{Described, Description, REDIRECT};
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::event::{Kind, Origin};
 use super::form_policy::FormPolicy;
 use super::headers::too_large;
@@ -20,11 +20,12 @@ use crate::object::cipher::Sealer;
 use crate::object::incoming::Incoming;
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use model::limits;
+use model::{Timestamp, limits};
 use multer::Multipart;
-use s3s::S3ErrorCode;
-use s3s::dto::{Timestamp, TimestampFormat};
+use s3s::dto::{Timestamp as Date, TimestampFormat};
+use s3s::{S3Error, S3ErrorCode, S3Result};
 use std::collections::BTreeMap;
+use wire::credential::{parse_amz_date, query_pairs};
 use wire::{Body, Response};
 
 /// The most bytes of all fields before the file (20 KB), and the most fields.
@@ -43,9 +44,7 @@ pub(super) async fn run(
     body: Body,
 ) -> Result<Response> {
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let boundary = multer::parse_boundary(kind)
-        .map_err(|_| invalid("The body of your POST request is not well-formed multipart/form-data."))?;
-    state.store.read(|view| existing(view, bucket))?;
+    let boundary = multer::parse_boundary(kind).map_err(malformed)?;
     let mut form = Multipart::new(http_body_util::BodyDataStream::new(body), boundary);
     let (mut fields, mut size) = (Fields::new(), 0);
     loop {
@@ -90,6 +89,18 @@ fn malformed(_: multer::Error) -> Error {
     )
 }
 
+/// A POST to a bucket is a form, or deletes keys.
+pub(super) fn refuse_other_posts(head: &http::request::Parts) -> S3Result<()> {
+    let query = head.uri.query().unwrap_or_default();
+    if head.method != http::Method::POST || query_pairs(query).any(|(name, _)| name != "x-id") {
+        return Ok(());
+    }
+    Err(S3Error::with_message(
+        S3ErrorCode::PreconditionFailed,
+        "Bucket POST must be of the enclosure-type multipart/form-data",
+    ))
+}
+
 /// A form whose fields were found right.
 struct Form {
     bucket: String,
@@ -111,15 +122,25 @@ impl Form {
         if key.len() > 1_024 {
             return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
         }
+        if super::access::climbs_out(&key) {
+            return Err(Error::Refused(S3ErrorCode::InvalidURI.into()));
+        }
         let (account, length) = match fields.get("policy") {
             Some(policy) => {
-                let account = check_signature(fields)?;
+                let account = check_signature(fields, state.store.now())?;
                 let policy = FormPolicy::read(policy, state.store.now())?;
                 policy.check(fields, bucket)?;
                 (Some(account), policy.length())
             }
-            None => (None, None),
+            None => {
+                // Who signs signs a policy.
+                if fields.keys().any(|name| SIGNATURE.contains(&name.as_str())) {
+                    return Err(missing("policy"));
+                }
+                (None, None)
+            }
         };
+        state.store.read(|view| existing(view, bucket))?;
         let headers = as_headers(fields)?;
         let (account_, now) = (account.as_deref(), state.store.now());
         let asked = Asked { account: account_, headers: Some(&headers), now, ..Asked::default() };
@@ -142,7 +163,7 @@ impl Form {
             .iter()
             .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())));
         let expires = field("expires")
-            .map(|at| Timestamp::parse(TimestampFormat::HttpDate, &at))
+            .map(|at| Date::parse(TimestampFormat::HttpDate, &at))
             .transpose()
             .map_err(|_| invalid("The field Expires is no date."))?;
         let description = Description {
@@ -160,16 +181,34 @@ impl Form {
         }
         let claimed = Algorithm::ALL
             .into_iter()
-            .find_map(|algorithm| Some((algorithm, fields.get(algorithm.header())?.clone())));
+            .filter_map(|algorithm| Some((algorithm, fields.get(algorithm.header())?.clone())))
+            .collect::<Vec<_>>();
+        if let Some((algorithm, _)) = claimed.iter().find(|(algorithm, value)| !algorithm.accepts(value)) {
+            return Err(refuse(
+                S3ErrorCode::InvalidRequest,
+                format!("Value for {} header is invalid.", algorithm.header()),
+            ));
+        }
+        if claimed.len() > 1 {
+            return Err(refuse(
+                S3ErrorCode::InvalidRequest,
+                "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+            ));
+        }
+        let claimed = claimed.into_iter().next();
         let algorithm = claimed.as_ref().map_or(Algorithm::Crc64Nvme, |(algorithm, _)| *algorithm);
         let (mut incoming, mut hashers) =
             (Incoming::new(&state.store, Some(Sealer::new(&key)?)), Hashers::new(algorithm, false));
         while let Some(piece) = file.chunk().await.map_err(malformed)? {
             if incoming.len() + piece.len() as u64 > self.length.map_or(limits::OBJECT, |(_, most)| most) {
                 return Err(match self.length {
-                    Some(_) => refuse(
+                    Some((_, most)) => detailed(
                         S3ErrorCode::EntityTooLarge,
                         "Your proposed upload exceeds the maximum allowed size",
+                        &[
+                            ("ProposedSize", &(incoming.len() + piece.len() as u64).to_string()),
+                            ("MaxSizeAllowed", &most.to_string()),
+                        ],
                     ),
                     None => too_large().into(),
                 });
@@ -177,10 +216,13 @@ impl Form {
             hashers.update(&piece);
             incoming.append(&piece).await?;
         }
-        if self.length.is_some_and(|(least, _)| incoming.len() < least) {
-            return Err(refuse(
+        if let Some((least, _)) = self.length
+            && incoming.len() < least
+        {
+            return Err(detailed(
                 S3ErrorCode::EntityTooSmall,
                 "Your proposed upload is smaller than the minimum allowed size",
+                &[("ProposedSize", &incoming.len().to_string()), ("MinSizeAllowed", &least.to_string())],
             ));
         }
         let digests = hashers.finish();
@@ -204,19 +246,14 @@ impl Form {
 
 /// The form must carry a signature, of version 4 or of version 2; as elsewhere, it is not verified while the server listens
 /// on loopback. The account that signed.
-fn check_signature(fields: &Fields) -> Result<String> {
+fn check_signature(fields: &Fields, now: Timestamp) -> Result<String> {
     let account = |key: &str| wire::account_of_key(key).unwrap_or_else(|| model::ACCOUNT.to_owned());
     if let (Some(key), Some(_)) = (fields.get("awsaccesskeyid"), fields.get("signature")) {
         return Ok(account(key));
     }
-    for name in ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"] {
-        if !fields.contains_key(name) {
-            return Err(refuse(
-                S3ErrorCode::InvalidArgument,
-                format!(
-                    "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
-                ),
-            ));
+    for name in SIGNATURE {
+        if fields.get(*name).is_none_or(String::is_empty) {
+            return Err(missing(name));
         }
     }
     if fields.get("x-amz-algorithm").is_some_and(|algorithm| algorithm != "AWS4-HMAC-SHA256") {
@@ -225,12 +262,44 @@ fn check_signature(fields: &Fields) -> Result<String> {
     let credential = fields.get("x-amz-credential").map(String::as_str).unwrap_or_default();
     let scope: Vec<&str> = credential.rsplitn(5, '/').collect();
     match scope.as_slice() {
-        ["aws4_request", "s3", _region, _date, key] => Ok(account(key)),
+        ["aws4_request", "s3", _region, day, key] => {
+            check_date(fields.get("x-amz-date").map(String::as_str).unwrap_or_default(), day, now)?;
+            Ok(account(key))
+        }
         _ => Err(refuse(
             S3ErrorCode::InvalidArgument,
             "The Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".",
         )),
     }
+}
+
+/// The fields of a signature of version 4.
+const SIGNATURE: &[&str] = &["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
+
+/// For how long a signature is good.
+const OLDEST_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Refuses a time of signing that is none, is not on the credential's day, or is too long ago.
+fn check_date(date: &str, day: &str, now: Timestamp) -> Result<()> {
+    let at = parse_amz_date(date).ok_or_else(|| {
+        invalid("X-Amz-Date must be formatted via ISO8601 Long format \"yyyyMMdd'T'HHmmss'Z'\"")
+    })?;
+    if !date.starts_with(day) {
+        return Err(invalid("Invalid credential date. This date is not the same as X-Amz-Date."));
+    }
+    if at.0 < now.0 && now.0.abs_diff(at.0) > OLDEST_MS {
+        return Err(refuse(S3ErrorCode::AccessDenied, "Invalid according to Policy: Policy expired."));
+    }
+    Ok(())
+}
+
+fn missing(name: &str) -> Error {
+    refuse(
+        S3ErrorCode::InvalidArgument,
+        format!(
+            "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+        ),
+    )
 }
 
 /// The fields that say what headers say of a put.
@@ -255,8 +324,12 @@ fn as_headers(fields: &Fields) -> Result<HeaderMap> {
 /// The tags in the field `tagging`, which is a document.
 fn tagging_of(document: &str) -> Result<super::tags::Tags> {
     let mut reader = s3s::xml::Deserializer::new(document.as_bytes());
-    let tagging = <s3s::dto::Tagging as s3s::xml::Deserialize>::deserialize(&mut reader)
-        .map_err(|_| refuse(S3ErrorCode::MalformedXML, "The field tagging is not well-formed."))?;
+    let tagging = <s3s::dto::Tagging as s3s::xml::Deserialize>::deserialize(&mut reader).map_err(|_| {
+        refuse(
+            S3ErrorCode::MalformedXML,
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    })?;
     super::tags::of_set(tagging.tag_set, super::tags::OF_OBJECT)
 }
 

@@ -108,7 +108,7 @@ pub(super) async fn receive(
     Ok((incoming.finish().await?, len))
 }
 
-fn answer(Put { object, version }: Put) -> PutObjectOutput {
+fn answer(Put { object, version, expiration }: Put) -> PutObjectOutput {
     let checksum = |name: &str| object.checksums.get(name).cloned();
     let told = sse::told(object.encryption.as_ref());
     PutObjectOutput {
@@ -122,6 +122,7 @@ fn answer(Put { object, version }: Put) -> PutObjectOutput {
         server_side_encryption: told.algorithm,
         sse_customer_algorithm: told.customer_algorithm,
         sse_customer_key_md5: told.customer_md5,
+        expiration,
         version_id: version,
         ..PutObjectOutput::default()
     }

@@ -6,6 +6,7 @@ use super::error::not_supported;
 use super::headers::Claims;
 use super::operations::UNKNOWN;
 use super::policy_condition::Asked;
+use super::tags::Tags;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE, RANGE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -23,6 +24,10 @@ pub(super) struct Context {
     pub(super) id: RequestId,
     /// Who claims to have signed it.
     pub(super) access_key: String,
+    /// The region that it was signed for.
+    pub(super) region: String,
+    /// The tags of a bucket that is made by it.
+    pub(super) bucket_tags: Tags,
     /// The account that acts; `None` if nobody signed it: it may do what everybody may.
     pub(super) account: Option<String>,
     /// Where it comes from.
@@ -66,7 +71,7 @@ const SIGNATURE: &[&str] = &[
 const SIGNATURE_V2: &[&str] = &["awsaccesskeyid", "signature", "expires", "content-type", "content-md5"];
 
 /// Makes `request` ready for `s3s`, and says where what becomes known of its body will be found.
-pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
+pub(super) fn prepare(request: Request, bucket_tags: Tags) -> S3Result<(HttpRequest, Report)> {
     let account = account(&request);
     let ip = ip(&request);
     let Request { mut head, body, credential, id, caller: _ } = request;
@@ -95,8 +100,20 @@ pub(super) fn prepare(request: Request) -> S3Result<(HttpRequest, Report)> {
     };
     let header = head.headers.get("x-amzn-trace-id").and_then(|header| header.to_str().ok());
     let lineage = header.map(Lineage::of_header).unwrap_or_default();
-    let access_key = credential.map(|credential| credential.access_key).unwrap_or_default();
-    head.extensions.insert(Context { id, access_key, account, ip, claimed, lineage, report: report.clone() });
+    let (access_key, region) =
+        credential.map(|credential| (credential.access_key, credential.region)).unwrap_or_default();
+    let report_ = report.clone();
+    head.extensions.insert(Context {
+        id,
+        access_key,
+        region,
+        bucket_tags,
+        account,
+        ip,
+        claimed,
+        lineage,
+        report: report_,
+    });
     Ok((HttpRequest::from_parts(head, body), report))
 }
 

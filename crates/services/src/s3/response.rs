@@ -1,9 +1,9 @@
 //! An answer on its way out: every one carries its ids, and every error says which request it was and what to do.
 
-use super::error::{chain, internal};
+use super::error::{DETAIL, chain, internal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use model::RequestId;
 use s3s::{HttpError, HttpResponse, S3Error, S3ErrorCode};
@@ -17,6 +17,8 @@ pub(super) struct Head {
     path: String,
     /// It asks for attributes, whose ETag stands without quotes.
     bare_etag: bool,
+    /// The range that it asks for.
+    range: Option<String>,
     /// The first of its conditions.
     condition: Option<&'static str>,
 }
@@ -40,6 +42,11 @@ impl Head {
             method: request.head.method.clone(),
             path,
             bare_etag: is_attributes(&request.head.uri),
+            range: request
+                .head
+                .headers
+                .get(RANGE)
+                .map(|range| String::from_utf8_lossy(range.as_bytes()).into_owned()),
             condition: CONDITIONS.iter().copied().find(|name| request.head.headers.contains_key(*name)),
         }
     }
@@ -60,10 +67,37 @@ pub(super) fn host_id(id: RequestId) -> String {
 
 /// A fault from before a request reached its service, as S3's clients read it.
 pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
-    let mut error =
-        S3Error::with_message(S3ErrorCode::Custom(fault.code.as_ref().into()), fault.message.clone());
+    // What other services call an incomplete signature has a name of its own here.
+    let (code, message) = match fault.code.as_ref() {
+        "IncompleteSignatureException" if fault.message.contains("KEY:SIGNATURE") => (
+            "InvalidArgument",
+            "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature".into(),
+        ),
+        "IncompleteSignatureException" if fault.message.contains("has no Credential") => (
+            "AuthorizationHeaderMalformed",
+            "The authorization header is malformed; missing Credential.".into(),
+        ),
+        "IncompleteSignatureException" => (
+            "AuthorizationHeaderMalformed",
+            "The authorization header is malformed; the Credential is mal-formed; expecting \
+             \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."
+                .into(),
+        ),
+        other => (other, fault.message.clone()),
+    };
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(fault.status);
-    refuse(&Head { id, method: Method::GET, path: "/".to_owned(), bare_etag: false, condition: None }, error)
+    refuse(
+        &Head {
+            id,
+            method: Method::GET,
+            path: "/".to_owned(),
+            bare_etag: false,
+            range: None,
+            condition: None,
+        },
+        error,
+    )
 }
 
 /// The answer to a request that was refused.
@@ -91,7 +125,14 @@ pub(super) fn finish(head: &Head, answer: Result<HttpResponse, HttpError>) -> Re
     let failed = parts.status.is_client_error() || parts.status.is_server_error();
     let body = match body.bytes() {
         Some(document) if failed => {
-            let document = complete_error(head, parts.status, &document);
+            let details: Vec<String> = parts
+                .headers
+                .get_all(DETAIL)
+                .iter()
+                .map(|detail| String::from_utf8_lossy(detail.as_bytes()).into_owned())
+                .collect();
+            let document = complete_error(head, parts.status, &document, &details);
+            parts.headers.remove(DETAIL);
             parts.headers.remove(CONTENT_LENGTH);
             Body::from(bytes::Bytes::from(document))
         }
@@ -129,7 +170,7 @@ pub(super) fn with_ids(head: &Head, mut answer: Response) -> Response {
 }
 
 /// Adds to an error document what `s3s` leaves out: which resource and request, and a message where there is none.
-fn complete_error(head: &Head, status: StatusCode, document: &[u8]) -> String {
+fn complete_error(head: &Head, status: StatusCode, document: &[u8], details: &[String]) -> String {
     const END: &str = "</Error>";
     let text = String::from_utf8_lossy(document);
     let Some(start) = text.strip_suffix(END) else { return text.into_owned() };
@@ -145,12 +186,20 @@ fn complete_error(head: &Head, status: StatusCode, document: &[u8]) -> String {
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     // What the error is about, as S3 names it.
     match (code.as_str(), head.condition) {
+        ("InvalidRange", _) => {
+            text.push_str(&element("RangeRequested", head.range.as_deref().unwrap_or_default()));
+        }
         ("PreconditionFailed", Some(condition)) => text.push_str(&element("Condition", condition)),
         ("NoSuchBucket" | "BucketAlreadyOwnedByYou" | "BucketAlreadyExists" | "BucketNotEmpty", _) => {
             text.push_str(&element("BucketName", &decoded(bucket.trim_matches('/'))));
         }
-        ("NoSuchKey" | "NoSuchVersion", _) => text.push_str(&element("Key", &decoded(key))),
+        ("NoSuchKey" | "NoSuchVersion", _) if details.is_empty() => {
+            text.push_str(&element("Key", &decoded(key)))
+        }
         _ => {}
+    }
+    for (name, value) in details.iter().filter_map(|detail| detail.split_once('=')) {
+        text.push_str(&element(name, value));
     }
     text.push_str(&element("Resource", &head.path));
     text.push_str(&element("RequestId", &head.id.to_string()));

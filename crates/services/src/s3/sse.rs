@@ -91,16 +91,24 @@ pub(super) fn for_new(state: &State, headers: &HeaderMap) -> Result<(Key, Encryp
 
 /// Whether the request names an algorithm; KMS and unknown ones are refused.
 fn check_algorithm(headers: &HeaderMap) -> Result<bool> {
-    match headers.get("x-amz-server-side-encryption").map(|value| value.to_str().unwrap_or_default()) {
+    let algorithm =
+        headers.get("x-amz-server-side-encryption").map(|value| value.to_str().unwrap_or_default());
+    let of_kms = "x-amz-server-side-encryption-aws-kms-key-id";
+    if headers.contains_key(of_kms) && !algorithm.is_some_and(|algorithm| algorithm.starts_with("aws:kms")) {
+        return Err(refuse(
+            S3ErrorCode::InvalidArgument,
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
+        ));
+    }
+    match algorithm {
         None => Ok(false),
         Some(AES256) => Ok(true),
         Some(kms @ ("aws:kms" | "aws:kms:dsse")) => {
             Err(not_supported(format_args!("The encryption {kms}")).into())
         }
-        Some(_) => Err(refuse(
-            S3ErrorCode::Custom("InvalidEncryptionAlgorithmError".into()),
-            "The encryption request you specified is not valid. The valid value is AES256.",
-        )),
+        Some(_) => {
+            Err(refuse(S3ErrorCode::InvalidArgument, "The encryption method specified is not supported"))
+        }
     }
 }
 

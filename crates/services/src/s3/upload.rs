@@ -76,6 +76,8 @@ pub(super) struct Completed {
     pub(super) at: Timestamp,
     pub(super) etag: String,
     pub(super) version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expiration: Option<String>,
     pub(super) checksums: BTreeMap<String, String>,
     pub(super) composite: bool,
     pub(super) encryption: Encryption,
@@ -232,7 +234,7 @@ pub(super) fn find(view: &View<'_>, bucket: &str, key: &str, id: &str) -> Result
 pub(super) fn no_such_upload() -> Error {
     refuse(
         S3ErrorCode::NoSuchUpload,
-        "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been \
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
          aborted or completed.",
     )
 }

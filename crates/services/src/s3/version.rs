@@ -72,6 +72,12 @@ fn new_id(tx: &Tx<'_>) -> Result<(String, u64)> {
     Ok((URL_SAFE_NO_PAD.encode(bytes), sequence))
 }
 
+/// Whether an id that is not one of ours looks like one that a server like this gave.
+fn looks_foreign(id: &str) -> bool {
+    (20..=128).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 /// The version `version` of `key`, or the newest one.
 pub(super) fn find(view: &View<'_>, bucket: &str, key: &str, version: Option<&str>) -> Result<Option<Found>> {
     let current = view.get(&OBJECTS, object_key(bucket, key))?;
@@ -96,8 +102,18 @@ pub(super) fn find(view: &View<'_>, bucket: &str, key: &str, version: Option<&st
             }
         },
         Some(id) => {
-            let sequence = sequence_of(id)
-                .ok_or_else(|| refuse(S3ErrorCode::InvalidArgument, "Invalid version id specified"))?;
+            let sequence = match sequence_of(id) {
+                Some(sequence) => sequence,
+                // Another server's, perhaps: it has the look of one, and is none of this bucket's.
+                None if looks_foreign(id) => return Ok(None),
+                None if id.is_empty() => {
+                    return Err(refuse(
+                        S3ErrorCode::InvalidArgument,
+                        "Version id cannot be the empty string",
+                    ));
+                }
+                None => return Err(refuse(S3ErrorCode::InvalidArgument, "Invalid version id specified")),
+            };
             let place = slot(bucket, key, sequence);
             view.get(&VERSIONS, &place)?
                 .filter(|entry: &Entry| entry.version() == Some(id))
