@@ -114,6 +114,9 @@ def test_events_that_are_given_up_go_to_queues(quick):
     arns = {name: f"arn:aws:sqs:us-east-1:000000000000:{name}" for name in queues}
     shown = make_function(client, "lost", TELLER, DeadLetterConfig={"TargetArn": arns["dead"]})
     assert shown["DeadLetterConfig"] == {"TargetArn": arns["dead"]}
+    # A configuration without a target changes nothing.
+    shown = client.update_function_configuration(FunctionName="lost", DeadLetterConfig={})
+    assert shown["DeadLetterConfig"] == {"TargetArn": arns["dead"]}
     client.put_function_event_invoke_config(
         FunctionName="lost", MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arns["records"]}}
     )

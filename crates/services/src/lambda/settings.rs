@@ -272,8 +272,9 @@ impl Settings {
         set(&mut spec.timeout_s, number(self.timeout));
         set(&mut spec.memory_mb, number(self.memory_size));
         set(&mut spec.ephemeral_storage_mb, number(self.ephemeral_storage.map(|storage| storage.size)));
-        if let Some(config) = self.dead_letter_config {
-            spec.dead_letter = config.target_arn.filter(|target| !target.is_empty());
+        // Without a target nothing changes; an empty one takes it away.
+        if let Some(target) = self.dead_letter_config.and_then(|config| config.target_arn) {
+            spec.dead_letter = Some(target).filter(|target| !target.is_empty());
         }
         if let Some(given) = self.environment {
             about.environment = given.variables.is_some();
