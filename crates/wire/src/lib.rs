@@ -15,6 +15,7 @@ pub mod rest_json;
 pub mod route;
 pub mod rpc;
 pub mod server;
+mod unread;
 
 pub use body::Body;
 pub use fault::Fault;
