@@ -105,7 +105,10 @@ pub(crate) enum Notice {
     Network,
     /// The descriptors that come along are files of control groups that tell what the whole process tree has used: the
     /// most memory, and processor time. Without them the account at the end is all there is.
-    Gauges,
+    Gauges {
+        /// What the latter told before the job began, in microseconds.
+        cpu_before_us: u64,
+    },
     /// The descriptor that comes along listens at [`crate::RUNTIME_API_ADDRESS`].
     RuntimeApi,
     /// The sandbox stands. The descriptor that comes along listens at [`crate::PLATFORM_ADDRESS`]; there is none

@@ -48,7 +48,7 @@ struct request {
 };
 
 enum { SEAT = 1, COPY = 2 };              /* request.kind */
-enum { WITH_RULES = 1, WITH_CHANNEL = 2 }; /* request.flags of a copy */
+enum { WITH_RULES = 1, WITH_CHANNEL = 2, EXEMPT = 4 }; /* request.flags of a copy */
 
 enum { LOG = 1, CHANNEL, OPEN, EVENTFD, PIPE, FILL, DUPLICATE, EPOLL, WATCH, TIMERFD, GONE, PAIR, CONNECT };
 
@@ -77,7 +77,7 @@ enum {
     CLONE_CHILD_CLEARTID = 0x200000,
 };
 
-enum { SIGCHLD = 17, EINTR = 4, O_CLOEXEC = 02000000, O_NONBLOCK = 04000 };
+enum { SIGCHLD = 17, EINTR = 4, O_WRONLY = 1, O_CLOEXEC = 02000000, O_NONBLOCK = 04000 };
 
 #define INLINE static inline __attribute__((always_inline))
 #define NORETURN __attribute__((noreturn))
@@ -305,11 +305,18 @@ NORETURN static void copy(struct context *context, struct request *request, i32 
     call(SYS_close_range, 0, HIGH - 1, 0, 0);
     next += SPACES;
     i32 rules = request->flags & WITH_RULES ? fds[next++] : -1;
+    i32 proc = request->flags & EXEMPT ? fds[next++] : -1;
     i32 last_pid = fds[next++], log = fds[next++];
     i32 channel = request->flags & WITH_CHANNEL ? fds[next++] : -1;
 
     call(SYS_setsid, 0, 0, 0, 0);
-    long done = rules < 0 ? 0 : call(SYS_landlock_restrict_self, rules, context->landlock_flags, 0, 0);
+    /* The out-of-memory killer passes over the seat, whose memory is the template's. Not over the copy. */
+    long done = proc < 0 ? 0 : call(SYS_openat, proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+    if (proc >= 0 && done >= 0)
+        done = call(SYS_write, done, "0", 1, 0);
+    if (done < 0)
+        fail(done, -6);
+    done = rules < 0 ? 0 : call(SYS_landlock_restrict_self, rules, context->landlock_flags, 0, 0);
     if (done < 0)
         fail(done, -2);
     for (u32 i = 0; i < context->steps; i++)

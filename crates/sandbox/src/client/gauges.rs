@@ -14,19 +14,21 @@ const FILE: usize = 1_024;
 pub(super) struct Gauges {
     peak: File,
     cpu: File,
+    /// What the latter told before the job began, in microseconds.
+    cpu_before_us: u64,
 }
 
 impl Gauges {
     /// The gauges with these descriptors; none if there are too few.
-    pub(super) fn of(descriptors: Vec<OwnedFd>) -> Option<Gauges> {
+    pub(super) fn of(descriptors: Vec<OwnedFd>, cpu_before_us: u64) -> Option<Gauges> {
         let mut files = descriptors.into_iter().map(File::from);
-        Some(Gauges { peak: files.next()?, cpu: files.next()? })
+        Some(Gauges { peak: files.next()?, cpu: files.next()?, cpu_before_us })
     }
 
     /// What has been used by now; none if the files cannot be read any more.
     pub(super) fn read(&self) -> Option<Usage> {
         let peak_memory = text(&self.peak, |text| text.trim().parse().ok()).ok()??;
-        let cpu_us = text(&self.cpu, cpu_us).ok()??;
+        let cpu_us = text(&self.cpu, cpu_us).ok()??.saturating_sub(self.cpu_before_us);
         Some(Usage { peak_memory, cpu_us, out_of_memory: false })
     }
 }

@@ -374,7 +374,9 @@ impl Process {
                     self.served = Some(platform(TcpListener::from(listener)));
                 }
             }
-            Notice::Gauges => self.gauges = Gauges::of(descriptors.collect()),
+            Notice::Gauges { cpu_before_us } => {
+                self.gauges = Gauges::of(descriptors.collect(), cpu_before_us);
+            }
             other => return Ok(Some(other)),
         }
         Ok(None)
@@ -382,7 +384,7 @@ impl Process {
 
     fn noticed(&mut self, notice: Notice) -> Result<Option<Happening>, Error> {
         match notice {
-            Notice::Network | Notice::RuntimeApi | Notice::Ready | Notice::Gauges => {}
+            Notice::Network | Notice::RuntimeApi | Notice::Ready | Notice::Gauges { .. } => {}
             Notice::Socket | Notice::ExtensionEnded(..) | Notice::ExtensionNotStarted(..) => {}
             Notice::Captured => return Ok(Some(Happening::Captured)),
             Notice::NotCaptured { reason } => return Ok(Some(Happening::NotCaptured(reason))),

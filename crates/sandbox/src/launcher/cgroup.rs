@@ -9,6 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// How often a tree is made that others remove.
+const CLAIMS: usize = 100;
+
 /// One directory below which sandboxes get their groups, and what it controls.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
@@ -24,8 +27,9 @@ pub(super) struct Trees(pub(super) Vec<Tree>);
 
 impl Trees {
     /// Finds and prepares the trees: below the launcher's own group where that can be written, else below the root
-    /// of the hierarchy. What cannot be written is left out.
-    pub(super) fn find(installation: &str) -> Trees {
+    /// of the hierarchy. What cannot be written is left out. A group in each whose name begins with `mine` keeps it from
+    /// being removed by an earlier run that ends just now.
+    pub(super) fn find(installation: &str, mine: &str) -> Trees {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let name = format!("mayfly-{installation}");
@@ -39,7 +43,7 @@ impl Trees {
                     usable = delegate(&parent, &name, &controllers);
                 }
                 let dir = parent.join(&name);
-                if usable.is_empty() || !make(&dir) {
+                if usable.is_empty() || !claim(&dir, mine) {
                     continue;
                 }
                 if hierarchy.version == 2 {
@@ -66,6 +70,11 @@ impl Trees {
     pub(super) fn group(&self, name: &str) -> Group {
         Group::of(self.0.iter().map(|tree| Tree { dir: tree.dir.join(name), ..tree.clone() }).collect())
     }
+}
+
+/// Makes a directory that stays as long as there is a group of this run in it.
+fn claim(dir: &Path, mine: &str) -> bool {
+    (0..CLAIMS).any(|_| make(dir) && make(&dir.join(format!("{mine}held"))))
 }
 
 fn make(dir: &Path) -> bool {
@@ -185,6 +194,26 @@ mod tests {
         assert_eq!(found[0].parents, [memory.join("user/me"), memory.to_path_buf()]);
         assert_eq!(found[1].controllers, [Controller::Cpu, Controller::Cpuacct]);
         assert_eq!(found[2].version, 2);
+    }
+
+    #[test]
+    fn a_tree_is_held_though_an_earlier_run_removes_it() {
+        let place = tempfile::TempDir::new().unwrap();
+        let dir = place.path().join("tree");
+        std::thread::scope(|scope| {
+            let removing = scope.spawn(|| {
+                while place.path().exists() && !dir.join("last-held").exists() {
+                    let _ = fs::remove_dir(&dir);
+                }
+            });
+            for run in 0..200 {
+                let mine = format!("{run}-");
+                assert!(claim(&dir, &mine));
+                fs::remove_dir(dir.join(format!("{mine}held"))).unwrap();
+            }
+            assert!(claim(&dir, "last-"));
+            removing.join().unwrap();
+        });
     }
 
     #[test]

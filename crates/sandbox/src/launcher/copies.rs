@@ -3,6 +3,7 @@
 //! A copy takes a seat, of those whose copies have ended or a new one, and asks the template's pid 1 for a nest. Seats are
 //! used again, because making control groups and moving a process into them takes the kernel longer than all the rest.
 
+use super::exempt;
 use super::group::Group;
 use super::keeper::{Keeper, Kind};
 use super::network;
@@ -16,10 +17,14 @@ use nix::sys::socket::MsgFlags;
 use nix::unistd::{Pid, pipe2};
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// How many ends of processes are kept until it is known whose they are.
 const ENDINGS: usize = 64;
+
+/// How many copies of one template are in the making at a time. Each has some ten descriptors on the way, which the kernel
+/// counts by user, and orders for many more would not fit into a socket.
+const MAKING: usize = 64;
 
 /// A seat whose control group still holds so much memory when its copy is gone is not used again, in bytes.
 const LEFT: u64 = 8 << 20;
@@ -35,6 +40,8 @@ impl Template {
             copies: HashSet::new(),
             seats: Vec::new(),
             endings: VecDeque::new(),
+            orders: VecDeque::new(),
+            making: HashSet::new(),
         }
     }
 }
@@ -75,12 +82,12 @@ impl Keeper {
         let internet = slot.template().is_some_and(|t| t.start.network == NetworkPolicy::Internet);
         let gate = internet.then(|| pipe2(nix::fcntl::OFlag::O_CLOEXEC)).transpose()?;
         let [supervision, rest @ ..] = descriptors else { return Err(io::ErrorKind::InvalidData.into()) };
-        let mut handed = vec![supervision.as_raw_fd(), seat.socket.as_raw_fd()];
-        handed.extend(rest.iter().map(AsRawFd::as_raw_fd));
-        handed.extend(gate.iter().map(|(wait, _)| wait.as_raw_fd()));
-        handed.extend(seat.network.iter().map(AsRawFd::as_raw_fd));
-        let order = control::encode(&Order::Nest { number });
-        socket::send(&slot.orders, &order, &handed, MsgFlags::MSG_DONTWAIT)?;
+        let mut handed = vec![supervision.as_fd(), seat.socket.as_fd()];
+        handed.extend(rest.iter().map(AsFd::as_fd));
+        handed.extend(gate.iter().map(|(wait, _)| wait.as_fd()));
+        handed.extend(seat.network.iter().map(AsFd::as_fd));
+        self.tell_template(of, Order::Nest { number }, &handed)?;
+        let slot = self.slots.get_mut(&of).ok_or(io::ErrorKind::NotFound)?;
 
         let Seat { name, group, socket, memory, network } = seat;
         let mut copy =
@@ -125,7 +132,7 @@ impl Keeper {
     }
 
     fn make_seat(
-        &self,
+        &mut self,
         of: u64,
         group: &Group,
         memory: u64,
@@ -136,11 +143,43 @@ impl Keeper {
         group.hold_at_limit()?;
         let watch = group.memory_v1().map(watch_memory).transpose()?.map(Into::into);
         let (ours, theirs) = socket::pair()?;
-        let mut handed = vec![theirs.as_raw_fd()];
-        handed.extend(entrances.iter().map(AsRawFd::as_raw_fd));
-        let slot = self.slots.get(&of).ok_or(io::ErrorKind::NotFound)?;
-        socket::send(&slot.orders, &control::encode(&Order::Seat), &handed, MsgFlags::MSG_DONTWAIT)?;
+        let mut handed = vec![theirs.as_fd()];
+        handed.extend(entrances.iter().map(AsFd::as_fd));
+        self.tell_template(of, Order::Seat, &handed)?;
         Ok((ours, watch))
+    }
+
+    /// Gives the pid 1 of a template an order, or keeps it while many copies are in the making. In order, for a seat comes
+    /// before its copy.
+    fn tell_template(&mut self, of: u64, order: Order, handed: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let slot = self.slots.get_mut(&of).ok_or(io::ErrorKind::NotFound)?;
+        let Some(template) = slot.template() else { return Err(io::ErrorKind::NotFound.into()) };
+        if template.orders.is_empty() && template.making.len() < MAKING {
+            template.making.extend(order.copy());
+            let raw: Vec<_> = handed.iter().map(AsRawFd::as_raw_fd).collect();
+            return socket::send(&slot.orders, &control::encode(&order), &raw, MsgFlags::MSG_DONTWAIT);
+        }
+        let kept = handed.iter().map(BorrowedFd::try_clone_to_owned).collect::<io::Result<_>>()?;
+        template.orders.push_back((order, kept));
+        Ok(())
+    }
+
+    /// A copy of a template is no longer in the making: it is made, or never will be. Others may follow.
+    fn done_making(&mut self, of: u64, number: u64) {
+        let Some(slot) = self.slots.get_mut(&of) else { return };
+        let Some(template) = slot.template() else { return };
+        template.making.remove(&number);
+        let room = MAKING.saturating_sub(template.making.len()).min(template.orders.len());
+        let next: Vec<_> = template
+            .orders
+            .drain(..room)
+            .inspect(|(order, _)| template.making.extend(order.copy()))
+            .collect();
+        for (order, handed) in next {
+            let raw: Vec<_> = handed.iter().map(AsRawFd::as_raw_fd).collect();
+            // If its pid 1 is gone, so are its seats, and their copies are told.
+            let _ = socket::send(&slot.orders, &control::encode(&order), &raw, MsgFlags::MSG_DONTWAIT);
+        }
     }
 
     /// Takes in what the pid 1 of a template says.
@@ -152,6 +191,15 @@ impl Keeper {
             Some(Word::Captured) => {
                 if let Err(error) = slot.group.lift() {
                     eprintln!("sandbox launcher: cannot lift the limits of a template: {error}");
+                }
+                let exempted = match &slot.pid1 {
+                    Some((pid1, _)) if self.ground.exempt => exempt::children(*pid1),
+                    _ => Ok(()),
+                };
+                if let Err(error) = exempted {
+                    let reason = format!("cannot exempt it from the out-of-memory killer: {error}");
+                    slot.tell(&Notice::NotCaptured { reason });
+                    return slot.kill();
                 }
                 if let Some(template) = slot.template() {
                     template.captured = true;
@@ -258,6 +306,7 @@ impl Keeper {
                     let at = endings.iter().position(|(ended, _)| *ended == pid)?;
                     endings.remove(at)
                 });
+                self.done_making(of, number);
                 if let Some((_, ending)) = ended {
                     self.process_ended(of, pid, ending);
                 }
@@ -284,11 +333,12 @@ impl Keeper {
     /// Frees what a copy had: its seat goes back to the template, or ends.
     pub(super) fn clear_copy(&mut self, number: u64, slot: Slot) {
         let Part::Copy(Copy { of, process, network, spoilt }) = slot.part else { return };
+        self.done_making(of, number);
         self.unwatch(&slot.orders);
         if let Some(memory) = &slot.memory {
             self.unwatch(memory);
         }
-        let Slot { name, group, orders, memory, out_of_memory, hastened, .. } = slot;
+        let Slot { name, mut group, orders, memory, out_of_memory, hastened, .. } = slot;
         let cap = self.ground.cpu_cap;
         let template = self.slots.get_mut(&of).and_then(Slot::template);
         let mut last = false;
@@ -296,13 +346,13 @@ impl Keeper {
         if let Some(template) = template {
             template.copies.remove(&number);
             last = template.retired && template.copies.is_empty();
-            let as_new = || {
+            let as_new = |group: &mut Group| {
                 group.reset()?;
                 if hastened { group.limit(template.start.memory, cap) } else { Ok(()) }
             };
             // One that has not answered yet would answer the next copy.
             let usable = process.is_some() && !spoilt && !out_of_memory;
-            if usable && !template.retired && group.held() < LEFT && as_new().is_ok() {
+            if usable && !template.retired && group.held() < LEFT && as_new(&mut group).is_ok() {
                 template.seats.push(Seat { name: name.clone(), group, socket: orders, memory, network });
                 kept = true;
             }

@@ -6,6 +6,7 @@
 
 use super::init::{Birth, become_runtime, c_strings, tell};
 use super::job::Job;
+use super::limits;
 use super::seccomp::Filters;
 use super::sitter::{Failure, Step};
 use crate::control::{self, Ending, Notice, Tell};
@@ -193,6 +194,7 @@ fn become_extension(
         process::place(fd, number).step("place a descriptor")?;
     }
     process::close_on_exec_from(3).step("close descriptors")?;
+    limits::restrict_files().step("limit open files")?;
     process::default_signals();
     chdir("/").step("enter /")?;
     let is_its = |variable: &&String| {

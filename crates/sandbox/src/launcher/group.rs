@@ -5,9 +5,11 @@ use super::dials::{Dial, Dials};
 use super::limits::CpuShare;
 use crate::control::Usage;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What we ask of control groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +38,22 @@ impl Controller {
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     parts: Vec<Tree>,
+    since: Since,
+}
+
+/// Where the counts of version 2, which only grow, stood when the present job began.
+#[derive(Clone, Debug, Default)]
+struct Since {
+    cpu_us: u64,
+    oom_kills: u64,
+    /// Tells the peak of memory since it was last written to; none before the first [`Group::reset`].
+    peak: Option<Arc<File>>,
 }
 
 impl Group {
     /// The groups at these places; none of them is made yet.
     pub(super) fn of(parts: Vec<Tree>) -> Group {
-        Group { parts }
+        Group { parts, since: Since::default() }
     }
 
     fn part(&self, controller: Controller) -> Option<&Tree> {
@@ -70,7 +82,8 @@ impl Group {
 
     /// Has the kernel hold processes that are at the memory limit instead of killing one of its choice: the launcher,
     /// which is told, ends them. A seat, which is among them, shares its memory with the template and with all other
-    /// seats; the kernel would kill every one of them for it. Version 1 only.
+    /// seats; the kernel would kill every one of them for it. Version 1 only: with version 2, it passes over them
+    /// ([`super::exempt`]).
     pub(super) fn hold_at_limit(&self) -> io::Result<()> {
         self.memory_v1().map_or(Ok(()), |dir| fs::write(dir.join("memory.oom_control"), "1"))
     }
@@ -91,20 +104,48 @@ impl Group {
         Ok(())
     }
 
-    /// Begins to count anew. Version 1 only.
-    pub(super) fn reset(&self) -> io::Result<()> {
-        if let Some(dir) = self.memory_v1() {
-            fs::write(dir.join("memory.max_usage_in_bytes"), "0")?;
-        }
+    /// Begins to count anew. With version 2 and a kernel before Linux 6.12, the peak of memory goes on being that of all
+    /// jobs so far.
+    pub(super) fn reset(&mut self) -> io::Result<()> {
+        let since = Since {
+            cpu_us: self
+                .part(Controller::Cpuacct)
+                .filter(|part| part.version == 2)
+                .map_or(0, |part| cpu_v2(&part.dir)),
+            ..Since::default()
+        };
+        let since = match self.part(Controller::Memory) {
+            Some(Tree { dir, version: 2, .. }) => {
+                let peak = match &self.since.peak {
+                    Some(peak) => Some(Arc::clone(peak)),
+                    None => File::options()
+                        .read(true)
+                        .write(true)
+                        .open(dir.join("memory.peak"))
+                        .ok()
+                        .map(Arc::new),
+                };
+                let peak = peak.filter(|peak| (&**peak).write_all(b"0").is_ok());
+                Since { oom_kills: oom_kills_v2(dir), peak, ..since }
+            }
+            Some(Tree { dir, .. }) => {
+                fs::write(dir.join("memory.max_usage_in_bytes"), "0")?;
+                since
+            }
+            None => since,
+        };
+        self.since = since;
         match self.part(Controller::Cpuacct) {
             Some(Tree { dir, version: 1, .. }) => fs::write(dir.join("cpuacct.usage"), "0"),
             _ => Ok(()),
         }
     }
 
-    /// The memory that is held now, in bytes. Version 1 only.
+    /// The memory that is held now, in bytes.
     pub(super) fn held(&self) -> u64 {
-        self.memory_v1().map_or(0, |dir| number(&dir.join("memory.usage_in_bytes")))
+        self.part(Controller::Memory).map_or(0, |Tree { dir, version, .. }| {
+            number(&dir.join(if *version == 2 { "memory.current" } else { "memory.usage_in_bytes" }))
+        })
     }
 
     /// Sets the limits of a job with `memory` bytes; `cap` also caps its processor time.
@@ -177,37 +218,61 @@ impl Group {
         self.part(Controller::Memory).is_some() && self.part(Controller::Cpuacct).is_some()
     }
 
-    /// Files that tell what the tree of processes has used so far: the most memory, and processor time.
-    pub(super) fn gauges(&self) -> io::Result<[File; 2]> {
+    /// Files that tell what the tree of processes has used so far: the most memory, and processor time; and what the
+    /// latter told when the present job began, in microseconds.
+    pub(super) fn gauges(&self) -> io::Result<([File; 2], u64)> {
         let open = |controller, of_v1, of_v2| {
             let part = self.part(controller).ok_or(io::ErrorKind::NotFound)?;
             File::open(part.dir.join(if part.version == 2 { of_v2 } else { of_v1 }))
         };
-        let memory = open(Controller::Memory, "memory.max_usage_in_bytes", "memory.peak")?;
-        Ok([memory, open(Controller::Cpuacct, "cpuacct.usage", "cpu.stat")?])
+        let memory = match &self.since.peak {
+            Some(peak) => peak.try_clone(),
+            None => open(Controller::Memory, "memory.max_usage_in_bytes", "memory.peak"),
+        };
+        Ok(([memory?, open(Controller::Cpuacct, "cpuacct.usage", "cpu.stat")?], self.since.cpu_us))
     }
 
     /// What the tree of processes has used so far; zero where there is no controller.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage::default();
         if let Some(Tree { dir, version, .. }) = self.part(Controller::Memory) {
-            let (peak, events) = if *version == 2 {
-                ("memory.peak", "memory.events")
+            if *version == 2 {
+                usage.peak_memory = match &self.since.peak {
+                    Some(peak) => read_number(peak),
+                    None => number(&dir.join("memory.peak")),
+                };
+                usage.out_of_memory = oom_kills_v2(dir) > self.since.oom_kills;
             } else {
-                ("memory.max_usage_in_bytes", "memory.oom_control")
-            };
-            usage.peak_memory = number(&dir.join(peak));
-            usage.out_of_memory = field(&dir.join(events), "oom_kill") > 0;
+                usage.peak_memory = number(&dir.join("memory.max_usage_in_bytes"));
+                usage.out_of_memory = field(&dir.join("memory.oom_control"), "oom_kill") > 0;
+            }
         }
         if let Some(Tree { dir, version, .. }) = self.part(Controller::Cpuacct) {
             usage.cpu_us = if *version == 2 {
-                field(&dir.join("cpu.stat"), "usage_usec")
+                cpu_v2(dir).saturating_sub(self.since.cpu_us)
             } else {
                 number(&dir.join("cpuacct.usage")) / 1000
             };
         }
         usage
     }
+}
+
+/// The processor time that a group of version 2 has used since it was made, in microseconds.
+fn cpu_v2(dir: &Path) -> u64 {
+    field(&dir.join("cpu.stat"), "usage_usec")
+}
+
+/// How many processes of a group of version 2 the kernel has killed for memory since it was made.
+fn oom_kills_v2(dir: &Path) -> u64 {
+    field(&dir.join("memory.events"), "oom_kill")
+}
+
+/// The number that an open file tells.
+fn read_number(file: &File) -> u64 {
+    let mut text = [0; 32];
+    let length = file.read_at(&mut text, 0).unwrap_or(0);
+    std::str::from_utf8(&text[..length]).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 fn number(file: &Path) -> u64 {

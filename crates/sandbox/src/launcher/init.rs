@@ -7,6 +7,7 @@
 use super::dials::Dials;
 use super::family;
 use super::job::Job;
+use super::limits;
 use super::shell::Shell;
 use super::sitter::{Failure, Ground, Step};
 use super::template;
@@ -42,6 +43,8 @@ pub(super) struct Birth<'a> {
     pub(super) proc: bool,
     /// The version of Landlock to use.
     pub(super) landlock: Option<u32>,
+    /// See [`Ground::exempt`].
+    pub(super) exempt: bool,
 }
 
 /// Tells the server of something.
@@ -57,16 +60,19 @@ pub(super) fn live(ground: &Ground, dials: Dials, root: Option<&OwnedFd>, launch
     let Some(job) = Job::receive(launcher) else { return };
     let Job { start, supervision, log, channel, .. } = &job;
     let ends = Ends { supervision, channel: channel.as_ref(), log, launcher };
-    let birth = Birth { start, ends: &ends, proc: ground.proc, landlock: ground.landlock };
+    let birth =
+        Birth { start, ends: &ends, proc: ground.proc, landlock: ground.landlock, exempt: ground.exempt };
     let filters = ground.filters.as_ref();
-    let lived = shell.and_then(|shell| shell.take(ground, &job)).and_then(|rules| match start.template {
-        Some(_) => template::live(&birth, filters),
-        None => family::live(&birth, &job, rules.as_ref(), filters),
-    });
-    if let Err(failure) = lived {
+    // The rules live until the end like all that owns a descriptor here: the descriptors are closed below their owners.
+    let taken = shell.and_then(|shell| shell.take(ground, &job));
+    let lived = match &taken {
+        Ok(_) if start.template.is_some() => template::live(&birth, filters),
+        Ok(rules) => family::live(&birth, &job, rules.as_ref(), filters),
+        Err(_) => Ok(()),
+    };
+    for failure in [taken.as_ref().err(), lived.as_ref().err()].into_iter().flatten() {
         tell(&birth, &failure.notice());
     }
-    // Descriptors were closed below the values that own them.
     process::exit(0);
 }
 
@@ -91,6 +97,7 @@ pub(super) fn become_runtime(birth: &Birth<'_>, more: &[(&OwnedFd, i32)]) -> Res
     for (fd, number) in more {
         process::place(fd, number).step("place a descriptor")?;
     }
+    limits::restrict_files().step("limit open files")?;
     process::default_signals();
     let environment = c_strings(&start.environment).step("read the environment")?;
     let Some(program) = start.programs.iter().find(|program| Path::new(program).is_file()) else {

@@ -39,7 +39,6 @@ impl CpuShare {
 /// Sets the resource limits that are the same for every job, of this process and all that come from it. The number of
 /// processes of this uid, which the kernel counts in each user namespace, is limited where no control group does it.
 pub(super) fn restrict_process(processes: bool) -> io::Result<()> {
-    lower(Resource::RLIMIT_NOFILE, model::limits::OPEN_FILES)?;
     lower(Resource::RLIMIT_CORE, 0)?;
     lower(Resource::RLIMIT_MEMLOCK, 64 * 1024)?;
     lower(Resource::RLIMIT_MSGQUEUE, 0)?;
@@ -47,6 +46,12 @@ pub(super) fn restrict_process(processes: bool) -> io::Result<()> {
     lower(Resource::RLIMIT_RTPRIO, 0)?;
     lower(Resource::RLIMIT_NICE, 0)?;
     if processes { lower(Resource::RLIMIT_NPROC, model::limits::PROCESSES) } else { Ok(()) }
+}
+
+/// Limits how many files each process of a function has open. Those that make its sandbox hand more descriptors about, which
+/// the kernel counts against the same limit while they are on the way.
+pub(super) fn restrict_files() -> io::Result<()> {
+    lower(Resource::RLIMIT_NOFILE, model::limits::OPEN_FILES)
 }
 
 /// Sets those that are the job's own: the size of a file and, where no control group limits memory, the private memory

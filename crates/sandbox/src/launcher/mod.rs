@@ -7,6 +7,7 @@
 mod cgroup;
 mod copies;
 mod dials;
+mod exempt;
 mod family;
 mod group;
 mod init;
@@ -59,6 +60,7 @@ impl Default for LauncherConfig {
 #[derive(Debug)]
 pub struct Launcher {
     pub(crate) control: OwnedFd,
+    process_id: u32,
 }
 
 impl Launcher {
@@ -71,13 +73,18 @@ impl Launcher {
         let (control, theirs) = socket::pair().map_err(fail)?;
         // It gets no environment: its memory is copied into the first process of every sandbox, and the server's
         // secrets have no business there. It outlives this handle only to clean up, and nobody waits for it: it ends when `control` does.
-        Command::new(&config.program)
+        let process = Command::new(&config.program)
             .args(&config.arguments)
             .env_clear()
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()
             .map_err(fail)?;
-        Ok(Launcher { control })
+        Ok(Launcher { control, process_id: process.id() })
+    }
+
+    /// The pid of the started program.
+    pub fn process_id(&self) -> u32 {
+        self.process_id
     }
 }

@@ -1,6 +1,7 @@
 //! Tries out, before the first event, what the machine permits.
 
 use super::cgroup::Trees;
+use super::exempt;
 use super::group::Controller;
 use super::network;
 use super::sitter::Step;
@@ -85,9 +86,9 @@ pub(super) fn templates(trees: &Trees) -> Result<(), String> {
     }
     match trees.enforcement(Controller::Memory).min(trees.enforcement(Controller::Cpuacct)) {
         Enforcement::CgroupV1 => Ok(()),
-        Enforcement::CgroupV2 => {
-            Err("with memory in control groups of version 2 it is not done yet".to_owned())
-        }
+        Enforcement::CgroupV2 => exempt::probe().map_err(|error| {
+            format!("with control groups of version 2 it takes the right to change oom_score_adj: {error}")
+        }),
         _ => Err("it takes control groups for memory and processor time".to_owned()),
     }
 }

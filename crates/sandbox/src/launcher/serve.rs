@@ -72,8 +72,8 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
     let identity = Identity::take().map_err(|error| {
         format!("neither root nor unprivileged user namespaces are permitted here ({error}); see kernel.unprivileged_userns_clone or user.max_user_namespaces")
     })?;
-    let trees = Trees::find(&setup.installation);
     let mine = format!("{}-", std::process::id());
+    let trees = Trees::find(&setup.installation, &mine);
     let fail = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     let janitor = Janitor::hire(&trees, &mine).map_err(fail("cannot start the janitor"))?;
     let proc = probe::namespaces().map_err(fail("cannot create namespaces"))?;
@@ -106,6 +106,7 @@ fn prepare(setup: Setup) -> Result<(Keeper, Features), String> {
         landlock: features.landlock,
         filters,
         templates: features.templates.clone(),
+        exempt: memory == Enforcement::CgroupV2,
     };
     let keeper = Keeper::new(ground, trees, janitor, mine, setup.roots, setup.standby);
     Ok((keeper.map_err(fail("cannot watch descriptors"))?, features))

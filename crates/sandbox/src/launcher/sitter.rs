@@ -35,6 +35,8 @@ pub(super) struct Ground {
     pub(super) filters: Option<Filters>,
     /// Processes can become templates, or why they cannot.
     pub(super) templates: Result<(), String>,
+    /// Templates are exempt from the kernel's out-of-memory killer; their copies are not.
+    pub(super) exempt: bool,
 }
 
 /// A step that failed, and why.

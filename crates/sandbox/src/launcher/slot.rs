@@ -2,6 +2,7 @@
 
 use super::group::Group;
 use super::observe;
+use super::template::Order;
 use crate::control::{self, Ending, Notice, Start, Usage};
 use crate::sys::{process, socket};
 use nix::sys::signal::{Signal, kill};
@@ -47,6 +48,10 @@ pub(super) struct Template {
     pub(super) seats: Vec<Seat>,
     /// Processes that have ended before it was known which copies they are.
     pub(super) endings: VecDeque<(i32, Ending)>,
+    /// The copies that its pid 1 and its seats are making.
+    pub(super) making: HashSet<u64>,
+    /// Orders for later, with what is handed over.
+    pub(super) orders: VecDeque<(Order, Vec<OwnedFd>)>,
 }
 
 /// A process that makes one copy after the other, in control groups that it never leaves.
@@ -203,9 +208,13 @@ impl Slot {
 
     /// Gives the server the files that tell what the sandbox uses, if there are such.
     pub(super) fn give_gauges(&self) {
-        let (Some(supervision), Ok(gauges)) = (&self.supervision, self.group.gauges()) else { return };
+        let (Some(supervision), Ok((gauges, cpu_before_us))) = (&self.supervision, self.group.gauges())
+        else {
+            return;
+        };
         let raw = gauges.each_ref().map(AsRawFd::as_raw_fd);
-        let _ = socket::send(supervision, &control::encode(&Notice::Gauges), &raw, MsgFlags::MSG_DONTWAIT);
+        let notice = control::encode(&Notice::Gauges { cpu_before_us });
+        let _ = socket::send(supervision, &notice, &raw, MsgFlags::MSG_DONTWAIT);
     }
 
     /// Tells the server something, if it listens.

@@ -82,20 +82,12 @@ impl Node {
 
     /// Starts a launcher of its own whose functions can reach what `network` says.
     pub(crate) async fn start_on(cpu_proportional: bool, network: Network) -> Node {
-        // Starts take turns, so that each finds out which process its launcher is.
-        static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         static INTERPRETERS: OnceLock<Interpreters> = OnceLock::new();
         let interpreters =
             INTERPRETERS.get_or_init(|| interpreters::find(&search_path(), &[], false)).clone();
         let program = env!("CARGO_BIN_EXE_sandbox-launcher").into();
-        let _turn = TURN.lock().await;
-        let before = children(std::process::id() as i32);
         let launcher = Launcher::spawn(LauncherConfig { program, arguments: Vec::new() }).unwrap();
-        let process = children(std::process::id() as i32).into_iter().find(|pid| !before.contains(pid));
-        Node {
-            launcher: process.unwrap(),
-            ..Node::with(launcher, interpreters, None, cpu_proportional, network).await
-        }
+        Node::with(launcher, interpreters, None, cpu_proportional, network).await
     }
 
     /// Connects to a launcher that runs as `user`, or as the user of the test.
@@ -121,8 +113,9 @@ impl Node {
             standby: 2,
             clock: Arc::new(SystemClock),
         };
+        let process_id = launcher.process_id() as i32;
         let sandbox = Sandbox::connect(launcher, config).await.unwrap();
-        Node { data, sandbox, launcher: 0, templates: None, codes: Mutex::default() }
+        Node { data, sandbox, launcher: process_id, templates: None, codes: Mutex::default() }
     }
 
     /// Puts a function's files where a server would unpack them: below a directory that only root may enter.
@@ -258,7 +251,11 @@ impl Node {
             for line in std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default().lines() {
                 let mut fields = line.splitn(3, ':').skip(1);
                 let (Some(controller), Some(path)) = (fields.next(), fields.next()) else { continue };
-                let root = if controller.is_empty() { "unified" } else { controller };
+                // The tree of version 2 is alone, or beside those of version 1.
+                let root = match controller {
+                    "" if Path::new("/sys/fs/cgroup/unified").exists() => "unified",
+                    controller => controller,
+                };
                 if path.contains("/mayfly-") {
                     groups.push(Path::new("/sys/fs/cgroup").join(root).join(path.trim_start_matches('/')));
                 }

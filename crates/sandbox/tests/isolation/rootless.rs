@@ -68,7 +68,7 @@ async fn an_ordinary_user_has_the_same_walls() {
     let code = node.code(&[("app.py", "def handler(event, context):\n    while True: pass")]);
     let ran = node.run(crate::fixture::with(job(code.path(), "{}"), |spec| spec.timeout_s = 1)).await;
     assert_eq!(ran.error().error_type, "Sandbox.Timedout");
-    assert!(ran.report.metering.cpu.as_millis() > 100, "{:?}", ran.report.metering);
+    assert!(ran.report.metering.cpu.as_millis() >= 10, "{:?}", ran.report.metering);
     node.nothing_left().await;
 }
 

@@ -98,15 +98,13 @@ pub(super) fn plan(process: Pid, ends: &Ends) -> Result<Vec<Step>, Refusal> {
     let mut steps = Vec::new();
     let mut pipes: BTreeMap<u64, Vec<&Descriptor>> = BTreeMap::new();
     let mut locals: BTreeMap<u64, Vec<&Descriptor>> = BTreeMap::new();
-    let sockets = local::sockets()?;
+    let is_socket = |d: &Descriptor| d.name().starts_with("socket:[") && Some(d.inode) != ends.channel;
+    let sockets = if all.iter().any(is_socket) { local::sockets()? } else { BTreeMap::new() };
     for descriptor in &all {
         let name = descriptor.name();
         if name.starts_with("pipe:[") && descriptor.inode != ends.log {
             pipes.entry(descriptor.inode).or_default().push(descriptor);
-        } else if name.starts_with("socket:[")
-            && Some(descriptor.inode) != ends.channel
-            && sockets.contains_key(&descriptor.inode)
-        {
+        } else if is_socket(descriptor) && sockets.contains_key(&descriptor.inode) {
             locals.entry(descriptor.inode).or_default().push(descriptor);
         } else {
             steps.push(one(descriptor, ends)?);

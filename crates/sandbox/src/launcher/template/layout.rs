@@ -227,9 +227,10 @@ impl Context {
 pub(super) enum Request {
     /// To the zygote: another seat. With the seat's own socket, and the files by which it enters its control groups.
     Seat,
-    /// To a seat: a copy. With the [`NAMESPACES`] of its nest, rules of Landlock if there are any, the file that sets the next process
-    /// id, the log, and the event channel if there is one.
-    Copy { rules: bool, channel: bool },
+    /// To a seat: a copy. With the [`NAMESPACES`] of its nest, rules of Landlock if there are any, the directory of the
+    /// template's processes if the seat is exempt from the out-of-memory killer, which the copy must not be, the file that
+    /// sets the next process id, the log, and the event channel if there is one.
+    Copy { rules: bool, channel: bool, exempt: bool },
 }
 
 impl Request {
@@ -237,8 +238,8 @@ impl Request {
         let mut bytes = Bytes::default();
         match self {
             Request::Seat => bytes.half(1).half(0),
-            Request::Copy { rules, channel } => {
-                bytes.half(2).half(u32::from(rules) | u32::from(channel) << 1)
+            Request::Copy { rules, channel, exempt } => {
+                bytes.half(2).half(u32::from(rules) | u32::from(channel) << 1 | u32::from(exempt) << 2)
             }
         };
         bytes.0

@@ -24,6 +24,7 @@ const ANSWER: usize = 64 * 1024;
 const ANSWERS: usize = 16;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`
 const DUMP: u16 = 0x301;
@@ -33,7 +34,8 @@ const UNIX_DIAG_PEER: u16 = 2;
 const UNIX_DIAG_RQLEN: u16 = 4;
 const LISTEN: u8 = 10;
 
-/// The local sockets of this network namespace, by inode.
+/// The local sockets of this network namespace, by inode. None where the kernel lacks that table (`CONFIG_UNIX_DIAG`): they
+/// are then sockets of which nothing is known.
 pub(super) fn sockets() -> Result<BTreeMap<u64, Local>, Refusal> {
     let socket =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
@@ -51,7 +53,7 @@ pub(super) fn sockets() -> Result<BTreeMap<u64, Local>, Refusal> {
     let mut answer = vec![0; ANSWER];
     for _ in 0..ANSWERS {
         let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-        if read(&answer[..length], &mut found) {
+        if read(&answer[..length], &mut found)? {
             return Ok(found);
         }
     }
@@ -59,20 +61,24 @@ pub(super) fn sockets() -> Result<BTreeMap<u64, Local>, Refusal> {
 }
 
 /// Reads the messages of one answer; whether it was the last.
-fn read(mut answer: &[u8], found: &mut BTreeMap<u64, Local>) -> bool {
+fn read(mut answer: &[u8], found: &mut BTreeMap<u64, Local>) -> io::Result<bool> {
     while let Some((length, kind)) = number(answer, 0).zip(half(answer, 4)) {
         let length = length as usize;
+        if kind == NLMSG_ERROR {
+            let error = number(answer, 16).map_or(0, |error| (error as i32).wrapping_neg());
+            return if error == libc::ENOENT { Ok(true) } else { Err(io::Error::from_raw_os_error(error)) };
+        }
         if kind != SOCK_DIAG_BY_FAMILY {
-            return kind == NLMSG_DONE || length == 0;
+            return Ok(kind == NLMSG_DONE || length == 0);
         }
         if let Some((message, rest)) = answer.split_at_checked(length.next_multiple_of(4)) {
             socket_of(message.get(16..).unwrap_or_default(), found);
             answer = rest;
         } else {
-            return false;
+            return Ok(false);
         }
     }
-    false
+    Ok(false)
 }
 
 fn socket_of(message: &[u8], found: &mut BTreeMap<u64, Local>) {
@@ -107,6 +113,20 @@ mod tests {
     use super::*;
     use std::io::Write;
     use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_kernel_without_the_table_is_told_from_one_that_fails() {
+        let answer = |errno: i32| {
+            let mut bytes = 36u32.to_ne_bytes().to_vec();
+            bytes.extend_from_slice(&NLMSG_ERROR.to_ne_bytes());
+            bytes.extend_from_slice(&[0; 10]);
+            bytes.extend_from_slice(&(-errno).to_ne_bytes());
+            bytes.extend_from_slice(&[0; 16]);
+            read(&bytes, &mut BTreeMap::new()).map_err(|error| error.raw_os_error())
+        };
+        assert_eq!(answer(libc::ENOENT), Ok(true));
+        assert_eq!(answer(libc::EPERM), Err(Some(libc::EPERM)));
+    }
 
     #[test]
     fn the_two_sides_of_a_pair_know_each_other() {

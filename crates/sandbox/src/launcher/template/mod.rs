@@ -58,6 +58,16 @@ pub(super) enum Order {
     },
 }
 
+impl Order {
+    /// The copy that it is for, if it is for one.
+    pub(super) fn copy(&self) -> Option<u64> {
+        match self {
+            Order::Nest { number } => Some(*number),
+            Order::Capture | Order::Seat => None,
+        }
+    }
+}
+
 /// What the launcher hears from pid 1 of a template.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Word {
@@ -205,7 +215,8 @@ impl Template<'_> {
             }
             Order::Seat => {
                 let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-                let _ = socket::send(&self.control, &Request::Seat.bytes(), &raw, MsgFlags::MSG_DONTWAIT);
+                // Waits if the zygote is behind. If it is gone, the launcher sees the end of the seat's socket.
+                let _ = socket::send(&self.control, &Request::Seat.bytes(), &raw, MsgFlags::empty());
             }
             Order::Nest { number } => {
                 let made = self.nest(number, descriptors);

@@ -116,9 +116,11 @@ fn settle(
     process::drop_capabilities().step("drop capabilities")?;
     let mut handed: Vec<_> = spaces.iter().map(raw).collect();
     handed.extend(rules.iter().map(raw));
+    handed.extend(birth.exempt.then(|| raw(proc)));
     handed.extend([raw(&last_pid), raw(ends.log)]);
     handed.extend(ends.channel.map(raw));
-    let request = Request::Copy { rules: rules.is_some(), channel: ends.channel.is_some() };
+    let request =
+        Request::Copy { rules: rules.is_some(), channel: ends.channel.is_some(), exempt: birth.exempt };
     socket::send(ends.seat, &request.bytes(), &handed, MsgFlags::empty()).step("order the copy")
 }
 
