@@ -1,5 +1,6 @@
 """What deploying tools need around functions: IAM, STS, and the command line for versions."""
 
+import base64
 import json
 import subprocess
 
@@ -37,12 +38,28 @@ def test_roles_and_policies_are_kept(server):
     assert iam.list_role_tags(RoleName="deploying")["Tags"] == [{"Key": "team", "Value": "a"}]
     assert iam.get_policy(PolicyArn=policy["Arn"])["Policy"]["AttachmentCount"] == 1
     refused("DeleteConflict", iam.delete_role, 409, RoleName="deploying")
+    described = iam.update_role_description(RoleName="deploying", Description="tells")["Role"]
+    assert described["Description"] == "tells"
+    iam.put_role_permissions_boundary(RoleName="deploying", PermissionsBoundary=policy["Arn"])
+    boundary = iam.get_role(RoleName="deploying")["Role"]["PermissionsBoundary"]
+    assert boundary == {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": policy["Arn"]}
+    iam.delete_role_permissions_boundary(RoleName="deploying")
+    assert "PermissionsBoundary" not in iam.get_role(RoleName="deploying")["Role"]
     iam.detach_role_policy(RoleName="deploying", PolicyArn=policy["Arn"])
     iam.delete_role_policy(RoleName="deploying", PolicyName="own")
     iam.delete_policy(PolicyArn=policy["Arn"])
     iam.delete_role(RoleName="deploying")
     refused("NoSuchEntity", iam.get_role, 404, RoleName="deploying")
     refused("MalformedPolicyDocument", iam.create_role, 400, RoleName="x", AssumeRolePolicyDocument="{")
+    for tags, words in [
+        ([{"Key": str(n), "Value": ""} for n in range(51)], "at 'tags' failed to satisfy constraint: Member must have "
+         "length less than or equal to 50."),
+        ([{"Key": "k" * 129, "Value": ""}], "at 'tags.1.member.key' failed to satisfy constraint: Member must have "
+         "length less than or equal to 128."),
+        ([{"Key": "k", "Value": "!"}], r"pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+"),
+    ]:
+        assert words in refused("ValidationError", iam.create_policy, 400, PolicyName="tagged",
+                                PolicyDocument=json.dumps(POLICY), Tags=tags)
 
 
 def test_a_role_of_another_account_is_assumed(server):
@@ -53,10 +70,39 @@ def test_a_role_of_another_account_is_assumed(server):
     given = assumed["Credentials"]
     session = boto3.session.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], REGION)
     there = session.client("sts", endpoint_url=server.url, config=Config(retries={"total_max_attempts": 1}))
-    assert there.get_caller_identity()["Account"] == "123456789012"
+    who = there.get_caller_identity()
+    assert who["Account"] == "123456789012"
+    assert {"AssumedRoleId": who["UserId"], "Arn": who["Arn"]} == assumed["AssumedRoleUser"]
     assert there.get_session_token()["Credentials"]["AccessKeyId"].startswith("ASIA")
     with pytest.raises(ClientError, match="NotImplemented"):
         sts.get_federation_token(Name="me")
+
+
+@pytest.mark.parametrize("service, operation, code, status", [
+    ("lambda", "list_functions", "ExpiredTokenException", 403), ("sqs", "list_queues", "ExpiredTokenException", 403),
+    ("iam", "list_roles", "ExpiredToken", 403), ("sts", "get_caller_identity", "ExpiredToken", 403),
+    ("s3", "list_buckets", "ExpiredToken", 400),
+])
+def test_credentials_whose_time_is_over(server, service, operation, code, status):
+    given = server.client("sts").get_session_token()["Credentials"]
+
+    def client(token):
+        session = boto3.session.Session(given["AccessKeyId"], given["SecretAccessKey"], token, REGION)
+        settings = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=server.url, config=settings)
+
+    getattr(client(given["SessionToken"]), operation)()
+    # Twelve hours are long: the token says its end, in milliseconds behind a mark.
+    token = base64.b64decode(given["SessionToken"])
+    over = base64.b64encode(token[:6] + (1_000_000).to_bytes(8, "big") + token[14:]).decode()
+    message = refused(code, getattr(client(over), operation), status)
+    assert "expired" in message
+
+
+def test_services_that_are_not_there_say_so_in_the_clients_protocol(server):
+    refused("UnknownService", server.client("sns").list_topics, 501)
+    refused("UnknownService", server.client("logs").describe_log_groups, 501)
+    assert "ListUsers" in refused("NotImplemented", server.client("iam").list_users, 501)
 
 
 def test_versions_from_the_command_line(server, tmp_path):

@@ -200,7 +200,7 @@ def test_the_operations_and_what_they_refuse(clients, wired):
     fifo = ARN + fifo.rsplit("/", 1)[1]
     bad = "InvalidParameterValueException"
     for code, part, changes in [
-        ("ResourceNotFoundException", "Function not found", {"FunctionName": "none"}),
+        ("InvalidParameterValueException", "Function does not exist", {"FunctionName": "none"}),
         (bad, "NonExistentQueue", {"EventSourceArn": ARN + "none"}),
         (bad, "Unrecognized event source", {"EventSourceArn": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s"}),
         (bad, "is less than Function timeout: 3 seconds", {"EventSourceArn": slow}),

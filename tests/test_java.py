@@ -371,6 +371,14 @@ def test_options_of_the_functions_own(call):
     assert "Picked up JAVA_TOOL_OPTIONS" in answer.log
 
 
+def test_a_wrapper_starts_the_runtime(call):
+    # One file of these packages may be run.
+    environment = {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap"}}
+    wrapper = '#!/bin/sh\nexport JAVA_TOOL_OPTIONS="-Dwrapped=yes"\nexec "$@"\n'
+    answer = call(f"{CLASS}::collectors", {}, files={"bootstrap": wrapper}, Environment=environment)
+    assert "Picked up JAVA_TOOL_OPTIONS: -Dwrapped=yes" in answer.log
+
+
 def test_threads_children_and_connections(call):
     assert call(f"{CLASS}::threads", {}, MemorySize=128).json == 50
     child = call(f"{CLASS}::child", {}).json

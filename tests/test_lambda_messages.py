@@ -19,6 +19,10 @@ NOT_THERE = "The resource you requested does not exist."
 WHOLE = ("This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
          "Please specify either a function name or an unqualified function ARN.")
 FAILED = "1 validation error detected: Value '{}' at '{}' failed to satisfy constraint: "
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:nothing"
+MAPPING = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:12345678-1234-1234-1234-123456789012"
+PERMISSION = {"FunctionName": NAME, "StatementId": "s", "Principal": "*", "Action": "lambda:InvokeFunction"}
+RETRIES = {"MaximumRetryAttempts": 1}
 
 
 def create(**changes):
@@ -40,6 +44,9 @@ CASES = [
      "set: [x86_64, arm64], Member must not be null]"),
     ("create_function", create(MemorySize=64), VALIDATION, 400,
      FAILED.format(64, "memorySize") + "Member must have value greater than or equal to 128"),
+    ("create_function", create(Environment={"Variables": {"1A": "secret"}}), VALIDATION, 400,
+     "1 validation error detected: Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy "
+     "constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]"),
     ("create_function", create(Code={"ZipFile": b""}), INVALID, 400, "Uploaded file must be a non-empty zip"),
     ("create_function", create(SnapStart={"ApplyOn": "Always"}), VALIDATION, 400,
      FAILED.format("Always", "snapStart.applyOn") + "Member must satisfy enum value set: [PublishedVersions, None]"),
@@ -82,7 +89,21 @@ CASES = [
     ("add_permission", {"FunctionName": NAME, "StatementId": "s", "Principal": "nobody",
                         "Action": "lambda:InvokeFunction"}, INVALID, 400,
      "The provided principal was invalid. Please check the principal and try again."),
+    ("add_permission", {**PERMISSION, "Principal": "invalid.nonaws.com"}, INVALID, 400,
+     "The provided principal was invalid. Please check the principal and try again."),
+    ("add_permission", {**PERMISSION, "Qualifier": "with-$-inside"}, MISSING, 404,
+     f"Function not found: {ARN}:with-$-inside"),
+    ("add_permission", {**PERMISSION, "Qualifier": "dead"}, MISSING, 404, f"Cannot find alias arn: {ARN}:dead"),
+    ("add_permission", {**PERMISSION, "Qualifier": "live", "RevisionId": "x"}, "PreconditionFailedException", 412,
+     STALE.format("GetFunction/GetAlias")),
+    ("add_permission", {**PERMISSION, "FunctionUrlAuthType": "NONE"}, INVALID, 400,
+     "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action"),
     ("get_policy", {"FunctionName": NAME}, MISSING, 404, NOT_THERE),
+    ("get_policy", {"FunctionName": NAME, "Qualifier": "77"}, MISSING, 404, NOT_THERE),
+    ("get_policy", {"FunctionName": "nobody"}, MISSING, 404, f"Function not found: {NONE}"),
+    ("remove_permission", {"FunctionName": "nobody", "StatementId": "s"}, MISSING, 404, f"No policy found for: {NONE}"),
+    ("remove_permission", {"FunctionName": NAME, "StatementId": "s", "Qualifier": "dead"}, MISSING, 404,
+     f"Cannot find alias arn: {ARN}:dead"),
     ("remove_permission", {"FunctionName": NAME, "StatementId": "s"}, MISSING, 404,
      "No policy is associated with the given resource."),
     ("create_function_url_config", {"FunctionName": "nobody", "AuthType": "NONE"}, MISSING, 404,
@@ -90,6 +111,35 @@ CASES = [
     ("create_function_url_config", {"FunctionName": NAME, "AuthType": "NONE", "Qualifier": "1"}, VALIDATION, 400,
      FAILED.format(1, "qualifier") + r"Member must satisfy regular expression pattern: ((?!^\d+$)^[0-9a-zA-Z-_]+$)"),
     ("get_function_url_config", {"FunctionName": NAME}, MISSING, 404, NOT_THERE),
+    ("update_function_url_config", {"FunctionName": "nobody", "AuthType": "NONE"}, MISSING, 404,
+     "Function does not exist"),
+    ("update_function_url_config", {"FunctionName": NAME, "AuthType": "NONE"}, MISSING, 404, NOT_THERE),
+    ("put_function_concurrency", {"FunctionName": "nobody", "ReservedConcurrentExecutions": 1}, MISSING, 404,
+     f"Function not found: {NONE}:$LATEST"),
+    *[(f"{verb}_function_event_invoke_config{s}", {"FunctionName": "nobody", **more}, MISSING, 404,
+       "The function doesn't exist.")
+      for verb, s, more in [("put", "", RETRIES), ("update", "", RETRIES), ("list", "s", {})]],
+    ("get_function_event_invoke_config", {"FunctionName": "nobody"}, MISSING, 404,
+     f"The function {NONE}:$LATEST doesn't have an EventInvokeConfig"),
+    ("put_function_event_invoke_config", {"FunctionName": NAME, "Qualifier": "dead", **RETRIES}, MISSING, 404,
+     "The function doesn't exist."),
+    ("put_function_event_invoke_config", {"FunctionName": NAME, "DestinationConfig": {
+        "OnSuccess": {"Destination": "arn:aws:iam:us-east-1:000000000000:x"}}}, INVALID, 400,
+     "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:iam:us-east-1:"
+     "000000000000:x), onFailure=null) is invalid."),
+    ("put_function_event_invoke_config", {"FunctionName": NAME, "DestinationConfig": {
+        "OnFailure": {"Destination": "arn:aws:_/!lambda:x"}}}, VALIDATION, 400,
+     FAILED.format("arn:aws:_/!lambda:x", "destinationConfig.onFailure.destination") + "Member must satisfy regular "
+     r"expression pattern: ^$|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?"
+     r":(\d{12})?:(.*)"),
+    ("create_event_source_mapping", {"FunctionName": NAME}, INVALID, 400, "Unrecognized event source."),
+    ("create_event_source_mapping", {"FunctionName": "nobody", "EventSourceArn": QUEUE}, INVALID, 400,
+     "Function does not exist"),
+    ("create_event_source_mapping", {"FunctionName": NAME, "EventSourceArn": QUEUE, "StartingPosition": "0"}, VALIDATION,
+     400, FAILED.format(0, "startingPosition") + "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, "
+     "TRIM_HORIZON]"),
+    ("create_event_source_mapping", {"FunctionName": NAME, "EventSourceArn": QUEUE, "StartingPosition": "LATEST"},
+     INVALID, 400, "StartingPosition is not valid for SQS event sources."),
     ("put_provisioned_concurrency_config",
      {"FunctionName": NAME, "Qualifier": "$LATEST", "ProvisionedConcurrentExecutions": 1}, INVALID, 400,
      "Provisioned Concurrency Configs cannot be applied to unpublished function versions."),
@@ -108,6 +158,15 @@ CASES = [
     ("add_layer_version_permission", {"LayerName": "messages", "VersionNumber": 9, "StatementId": "s",
                                       "Action": "lambda:GetLayerVersion", "Principal": "*"}, MISSING, 404,
      f"Layer version {LAYER}:9 does not exist."),
+    ("publish_layer_version", {"LayerName": "x", "Content": {"ZipFile": ZIP}, "CompatibleArchitectures": ["z80", "arm64"]},
+     VALIDATION, 400, FAILED.format("[z80, arm64]", "compatibleArchitectures") + "Member must satisfy constraint: "
+     "[Member must satisfy enum value set: [x86_64, arm64]]"),
+    ("tag_resource", {"Resource": "arn:aws:something", "Tags": {"a": "b"}}, VALIDATION, 400,
+     FAILED.format("arn:aws:something", "resource") + "Member must satisfy regular expression pattern: "
+     r"arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST"
+     "|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[a-f0-9]{8}-"
+     "[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})"),
+    ("list_tags", {"Resource": MAPPING}, MISSING, 404, NOT_THERE),
     ("tag_resource", {"Resource": f"{ARN}:1", "Tags": {"a": "b"}}, INVALID, 400,
      "Tags on function aliases and versions are not supported. Please specify a function ARN."),
     ("tag_resource", {"Resource": ARN, "Tags": {}}, INVALID, 400,
@@ -161,3 +220,32 @@ def test_a_configuration_has_awss_members(functions):
     assert json.dumps(found["Configuration"]["SnapStart"], sort_keys=True) == (
         '{"ApplyOn": "None", "OptimizationStatus": "Off"}'
     )
+
+
+def test_a_url_has_awss_members(functions):
+    functions.create_function(**create(FunctionName="messages-url"))
+    made = functions.create_function_url_config(FunctionName="messages-url", AuthType="NONE")
+    made.pop("ResponseMetadata")
+    members = {"FunctionUrl", "FunctionArn", "AuthType", "CreationTime"}
+    # What the request did not say, the answer does not either.
+    assert made.keys() == members
+    changed = functions.update_function_url_config(FunctionName="messages-url", InvokeMode="RESPONSE_STREAM")
+    changed.pop("ResponseMetadata")
+    assert changed.keys() == members | {"LastModifiedTime", "InvokeMode"}
+    found = functions.get_function_url_config(FunctionName="messages-url")
+    found.pop("ResponseMetadata")
+    assert found.keys() == changed.keys()
+    assert "FunctionName" not in functions.get_function_code_signing_config(FunctionName="messages-url")
+
+
+def test_a_mapping_has_tags(server, functions):
+    server.client("sqs").create_queue(QueueName="messages-tags")
+    functions.create_function(**create(FunctionName="messages-tags"))
+    mapping = functions.create_event_source_mapping(
+        FunctionName="messages-tags", EventSourceArn=QUEUE.replace("nothing", "messages-tags"), Tags={"a": "1"})
+    arn = mapping["EventSourceMappingArn"]
+    functions.tag_resource(Resource=arn, Tags={"b": "2"})
+    assert functions.list_tags(Resource=arn)["Tags"] == {"a": "1", "b": "2"}
+    functions.untag_resource(Resource=arn, TagKeys=["a", "c"])
+    assert functions.list_tags(Resource=arn)["Tags"] == {"b": "2"}
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])

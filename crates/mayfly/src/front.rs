@@ -12,7 +12,9 @@ use services::sts::Sts;
 use std::sync::Arc;
 use wire::credential::Credential;
 use wire::route::{Target, route};
-use wire::{Fault, Request, Response, Service, rest_json};
+use wire::rpc::EXPIRED;
+use wire::session::Session;
+use wire::{Fault, Request, Response, Service, rest_json, rpc};
 
 /// All faces of the platform.
 pub(crate) struct Front {
@@ -39,7 +41,12 @@ impl Service for Front {
                 request.credential = credential;
                 target
             });
+        let session = Session::of(&request.head.headers, uri.query());
+        let expired = session.is_some_and(|session| session.expires < self.clock.now());
         let response = match target {
+            Ok(target) if expired && !matches!(target, Target::Url { .. } | Target::Status) => {
+                self.expired(&target, &request)
+            }
             Ok(Target::Lambda) => self.lambda.call(request).await,
             Ok(Target::RdsData) => self.rds_data.call(request).await,
             Ok(Target::S3) => self.s3.call(request).await,
@@ -65,10 +72,29 @@ impl Service for Front {
             }
             // Before a service is known, so is the protocol: S3's clients are those that use bare paths.
             Err(fault) if looks_like_s3(&request) => services::s3::fault_response(request.id, &fault),
-            Err(fault) => rest_json::fault_response(request.id, &fault),
+            Err(fault) => rpc::unserved_response(&request.head.headers, request.id, &fault)
+                .unwrap_or_else(|| rest_json::fault_response(request.id, &fault)),
         };
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
+    }
+}
+
+impl Front {
+    /// What each service answers to credentials whose time is over.
+    ///
+    /// Source: <https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html>
+    fn expired(&self, target: &Target, request: &Request) -> Response {
+        match target {
+            Target::Sqs => self.sqs.expired(request),
+            Target::Iam => self.iam.expired(request),
+            Target::Sts => self.sts.expired(request),
+            Target::S3 => {
+                let fault = Fault::new("ExpiredToken", 400, "The provided token has expired.");
+                services::s3::fault_response(request.id, &fault)
+            }
+            _ => rest_json::fault_response(request.id, &Fault::new("ExpiredTokenException", 403, EXPIRED)),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod rest_json;
 pub mod route;
 pub mod rpc;
 pub mod server;
+pub mod session;
 mod unread;
 
 pub use body::Body;

@@ -52,14 +52,25 @@ async fn launch(
     let kind = Kind::of(interpreter.installed.language);
     let mut variables = (kind.environment)(interpreter);
     variables.push(("PATH", environment::path(interpreter)));
-    let mut command =
-        (kind.command)(interpreter, &setup::runtime_dir(config, root), &function.spec).into_iter();
+    let own = (kind.command)(interpreter, &setup::runtime_dir(config, root), &function.spec);
+    let mut command = wrapper(function).map(str::to_owned).into_iter().chain(own);
     Ok(Launch {
         root,
         programs: command.by_ref().take(1).collect(),
         arguments: command.collect(),
         environment: environment::variables(function, purpose, &variables, now),
     })
+}
+
+/// The program of the function that is started in place of the runtime, with the runtime's command as its arguments;
+/// a custom runtime has none.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html#runtime-wrapper>
+pub(super) fn wrapper(function: &Function) -> Option<&str> {
+    let managed = !function.spec.runtime.starts_with("provided");
+    let path =
+        function.spec.environment.get("AWS_LAMBDA_EXEC_WRAPPER").filter(|path| managed && !path.is_empty());
+    path.map(String::as_str)
 }
 
 /// Starts a process; says also what its log should begin with. `template` is the number under which it may become one.

@@ -75,6 +75,11 @@ pub(super) async fn make(
         let reason = format!("it has extensions ({name}), which are processes beside the runtime");
         return ready_instead(sandbox, function, platform, reason).await;
     }
+    if let Some(path) = launch::wrapper(function) {
+        let reason =
+            format!("its wrapper ({path}) is started before the runtime, and may start other processes");
+        return ready_instead(sandbox, function, platform, reason).await;
+    }
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let ready_by = deadline(&function.spec);

@@ -15,7 +15,7 @@ use crate::control::{self, CHANNEL, Notice, Start};
 use crate::sys::{process, socket};
 use nix::errno::Errno;
 use nix::sys::socket::MsgFlags;
-use nix::unistd::{execve, setsid};
+use nix::unistd::{execve, setsid, write};
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -101,11 +101,21 @@ pub(super) fn become_runtime(birth: &Birth<'_>, more: &[(&OwnedFd, i32)]) -> Res
     process::default_signals();
     let environment = c_strings(&start.environment).step("read the environment")?;
     let Some(program) = start.programs.iter().find(|program| Path::new(program).is_file()) else {
+        if let (false, [wrapper]) = (start.runtime_api, &start.programs[..]) {
+            // The interpreter is always there: it is the function's wrapper that is not. These are the words and the
+            // statuses of Lambda's own runtimes.
+            let _ = write(ends.log, format!("{wrapper}: does not exist\n").as_bytes());
+            process::exit(127);
+        }
         return Ok(Notice::NotStarted { program: None, errno: Errno::ENOENT as i32 });
     };
     let command = [std::slice::from_ref(program), &start.arguments].concat();
     let command = c_strings(&command).step("read the command")?;
     let Err(errno) = execve(&command[0], &command, &environment);
+    if let (false, Errno::EACCES) = (start.runtime_api, errno) {
+        let _ = write(ends.log, format!("{program}: is not an executable\n").as_bytes());
+        process::exit(126);
+    }
     Ok(Notice::NotStarted { program: Some(program.clone()), errno: errno as i32 })
 }
 

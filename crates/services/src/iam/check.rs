@@ -4,6 +4,9 @@ use super::record::Tag;
 use serde_json::Value;
 use wire::Fault;
 
+/// The most tags of one role or policy.
+const TAGS: usize = 50;
+
 /// The longest policy that is read, in bytes: more than any quota.
 const DOCUMENT: usize = 131_072;
 
@@ -59,9 +62,9 @@ impl Checks {
     }
 
     /// The ARN of a policy.
-    pub(super) fn policy_arn(&mut self, arn: &str) {
+    pub(super) fn policy_arn(&mut self, member: &str, arn: &str) {
         let fits = arn.len() >= 20 && arn.len() <= 2048 && arn.starts_with("arn:");
-        self.note(fits, arn, "policyArn", "Member must have length between 20 and 2048 and be an ARN");
+        self.note(fits, arn, member, "Member must have length between 20 and 2048 and be an ARN");
     }
 
     /// The fault that names every broken constraint, if there is one.
@@ -140,14 +143,27 @@ pub(super) fn document(text: &str, trust: bool, most: usize) -> Result<(), Fault
 
 /// Checks tags: how many, of which form, and none twice.
 pub(super) fn tags(tags: &[Tag]) -> Result<(), Fault> {
-    if tags.len() > 50 {
-        return Err(super::too_many("The number of tags has reached the maximum limit."));
+    let mut checks = Checks::default();
+    let shown = || tags.iter().map(|tag| tag.key.as_str()).collect::<Vec<_>>().join(", ");
+    if tags.len() > TAGS {
+        let most = format!("Member must have length less than or equal to {TAGS}.");
+        checks.note(false, &format!("[{}]", shown()), "tags", &most);
+        return checks.finish();
     }
     for (index, tag) in tags.iter().enumerate() {
-        if tag.key.is_empty() || tag.key.chars().count() > 128 || tag.value.chars().count() > 256 {
-            let message = "A tag's key must have 1 to 128 characters, and its value at most 256.";
-            return Err(Fault::new("ValidationError", 400, message));
+        for (member, text, least, most) in [("key", &tag.key, 1, 128), ("value", &tag.value, 0, 256)] {
+            let (member, length) = (format!("tags.{}.member.{member}", index + 1), text.chars().count());
+            let long = format!("Member must have length less than or equal to {most}.");
+            checks.note(length <= most, text, &member, &long);
+            let short = format!("Member must have length greater than or equal to {least}.");
+            checks.note(length >= least, text, &member, &short);
+            let fits = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+            let pattern = r"Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+";
+            checks.note(text.chars().all(fits), text, &member, pattern);
         }
+    }
+    checks.finish()?;
+    for (index, tag) in tags.iter().enumerate() {
         if tags[..index].iter().any(|other| other.key.eq_ignore_ascii_case(&tag.key)) {
             let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
             return Err(Fault::new("InvalidInput", 400, message));

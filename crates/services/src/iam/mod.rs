@@ -3,6 +3,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
 
+mod boundary;
 mod check;
 mod operations;
 mod policies;
@@ -17,7 +18,7 @@ mod tests;
 use async_trait::async_trait;
 use std::sync::Arc;
 use store::Store;
-use wire::rpc::{Call, dispatch};
+use wire::rpc::{Call, dispatch, expired_response};
 use wire::{Fault, Request, Response, Service};
 
 pub use operations::API;
@@ -32,6 +33,13 @@ impl Iam {
     /// The IAM API on `store`.
     pub fn new(store: Store) -> Self {
         Iam { store }
+    }
+}
+
+impl Iam {
+    /// What is answered to credentials whose time is over.
+    pub fn expired(&self, request: &Request) -> Response {
+        expired_response(&API, request)
     }
 }
 

@@ -76,7 +76,7 @@ impl Named {
     pub(super) fn arn(self) -> Result<String, Error> {
         let arn = required("policyArn", self.policy_arn)?;
         let mut checks = Checks::default();
-        checks.policy_arn(&arn);
+        checks.policy_arn("policyArn", &arn);
         checks.finish()?;
         Ok(arn)
     }

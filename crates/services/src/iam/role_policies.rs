@@ -99,7 +99,7 @@ impl Attach {
     fn names(self) -> Result<(String, String), Error> {
         let (role, arn) = (required("roleName", self.role_name)?, required("policyArn", self.policy_arn)?);
         let mut checks = Checks::default();
-        checks.policy_arn(&arn);
+        checks.policy_arn("policyArn", &arn);
         checks.finish()?;
         Ok((role, arn))
     }

@@ -168,6 +168,20 @@ pub(super) async fn update(iam: &Iam, input: Update, call: &Call) -> Result<Valu
     Ok(json!({}))
 }
 
+/// `UpdateRoleDescription`: what `UpdateRole` has replaced, and tools still call.
+pub(super) async fn describe(iam: &Iam, input: Update, call: &Call) -> Result<Value, Error> {
+    let name = required("roleName", input.role_name)?;
+    let description = required("description", input.description)?;
+    let mut checks = Checks::default();
+    checks.description(&description);
+    checks.finish()?;
+    let role = change(iam, call, name, move |role| {
+        role.description = Some(description);
+        Ok(())
+    });
+    Ok(json!({ "Role": role.await?.shown(true) }))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Trust {

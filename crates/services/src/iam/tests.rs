@@ -158,7 +158,8 @@ async fn what_is_no_role_or_policy_is_refused() {
         ),
         ("GetPolicy", vec![("PolicyArn", "arn:aws:iam::000000000000:policy/none")], 404, "NoSuchEntity"),
         ("AttachRolePolicy", vec![("RoleName", "r"), ("PolicyArn", "p")], 400, "ValidationError"),
-        ("CreateUser", vec![("UserName", "u")], 400, "InvalidAction"),
+        ("CreateUser", vec![("UserName", "u")], 501, "NotImplemented"),
+        ("CreateUsers", vec![("UserName", "u")], 400, "InvalidAction"),
     ] {
         let (got, body) = bench.send(action, &pairs).await;
         assert!(got == status && body.contains(&format!("<Code>{code}</Code>")), "{action} {got} {body}");

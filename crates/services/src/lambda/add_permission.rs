@@ -8,7 +8,7 @@ use super::function::new_revision;
 use super::name::Named;
 use super::policy::{LONGEST, Owner, POLICIES, Policy, Statement};
 use super::refusal::{Rest, refuse};
-use super::validate::{Checks, all, is_account, is_word};
+use super::validate::{Checks, all, is_account, is_arn, is_word};
 use model::FunctionArn;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -56,7 +56,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
         .write(move |tx| {
             let (owner, arn) = (Owner::load(tx, &named)?, named.target());
             if input.revision_id.is_some_and(|revision| revision != owner.revision()) {
-                return Err(Error::from(stale_revision("GetPolicy")));
+                return Err(Error::from(stale_revision("GetFunction/GetAlias")));
             }
             let mut policy = tx.get(&POLICIES, arn.as_str())?.unwrap_or_else(Policy::new);
             if policy.statements.iter().any(|present| present.sid == statement.sid) {
@@ -111,6 +111,12 @@ impl Input {
     }
 
     fn statement(&self, arn: &FunctionArn) -> Result<Statement, Error> {
+        let of_url = self.action.as_deref() == Some("lambda:InvokeFunctionUrl");
+        if self.function_url_auth_type.is_some() && !of_url {
+            return Err(
+                invalid("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action").into()
+            );
+        }
         Ok(Statement {
             sid: self.statement_id.clone().unwrap_or_default(),
             effect: "Allow".to_owned(),
@@ -147,6 +153,9 @@ impl Input {
     }
 }
 
+/// How the names of AWS's services end, as principals.
+const SERVICES: &[&str] = &[".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".amazon.com"];
+
 /// Who is allowed: everybody, a service, an account, or a user or role by ARN.
 fn principal(principal: &str) -> Result<Value, Error> {
     if principal == "*" {
@@ -155,17 +164,9 @@ fn principal(principal: &str) -> Result<Value, Error> {
         Ok(json!({"AWS": format!("arn:aws:iam::{principal}:root")}))
     } else if principal.starts_with("arn:") {
         Ok(json!({"AWS": principal}))
-    } else if principal.contains('.') {
+    } else if SERVICES.iter().any(|domain| principal.ends_with(domain)) {
         Ok(json!({"Service": principal}))
     } else {
         Err(invalid("The provided principal was invalid. Please check the principal and try again.").into())
     }
-}
-
-fn is_arn(text: &str) -> bool {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, service, _, account, _] = parts[..] else { return false };
-    partition.starts_with("aws")
-        && all(service, |c| c.is_ascii_alphanumeric() || c == '-')
-        && (account.is_empty() || is_account(account))
 }

@@ -4,8 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, conflict};
-use super::function::Function;
-use super::mapping::{Settings, Tags, check, queue, shown};
+use super::mapping::{Settings, Tags, check, check_source, function, queue, shown};
 use super::name::Named;
 use super::tag_resource::check_tags;
 use super::validate::Checks;
@@ -50,12 +49,13 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         key: None,
         metrics: Vec::new(),
     };
+    check_source(&mapping.source)?;
     settings.apply(call.operation, &mut mapping)?;
     lambda
         .store
         .write(move |tx| {
+            let function = function(tx, &named)?;
             let queue = queue(tx, &mapping.source)?;
-            let function = Function::resolve(tx, &named)?;
             check(&mapping, &queue, &function.spec)?;
             if let Some(uuid) = tx.mapping_of(&mapping.source, &mapping.function)? {
                 return Err(conflict(format!(

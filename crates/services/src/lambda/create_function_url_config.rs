@@ -38,6 +38,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let mut checks = Checks::default();
     checks.required("authType", input.auth_type.as_deref());
     let said = input.check(checks)?;
+    let said_mode = said.mode.is_some();
     let named = url_owner(&call, &input.function_name, input.qualifier.as_deref())?;
     let (id, config) = lambda
         .store
@@ -67,7 +68,12 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             Ok((id, config))
         })
         .await?;
-    Ok(lambda.show_url(&id, &config, false))
+    let mut shown = lambda.show_url(&id, &config, said_mode);
+    if let Some(members) = shown.as_object_mut() {
+        // The answer to Create does not have it.
+        members.remove("LastModifiedTime");
+    }
+    Ok(shown)
 }
 
 /// What a request says of a URL, as far as it is one of several values.
@@ -127,20 +133,20 @@ fn new_url_id() -> UrlId {
 }
 
 impl Lambda {
-    /// A function URL as the API shows it; the answer to Create has no `LastModifiedTime`.
-    pub(super) fn show_url(&self, id: &UrlId, config: &UrlConfig, modified: bool) -> Value {
+    /// A function URL as the API shows it; the answers to Create and Update tell the mode only if the request did.
+    pub(super) fn show_url(&self, id: &UrlId, config: &UrlConfig, mode: bool) -> Value {
         let mut shown = json!({
             "FunctionUrl": format!("{}{}{}/", self.endpoint.get(), wire::route::URL_PATH, id.0),
             "FunctionArn": config.arn(),
             "AuthType": config.auth_type,
             "CreationTime": config.created.iso_z(),
-            "InvokeMode": config.mode,
+            "LastModifiedTime": config.modified.iso_z(),
         });
         if let Some(cors) = &config.cors {
             shown["Cors"] = json!(cors);
         }
-        if modified {
-            shown["LastModifiedTime"] = json!(config.modified.iso_z());
+        if mode {
+            shown["InvokeMode"] = json!(config.mode);
         }
         shown
     }

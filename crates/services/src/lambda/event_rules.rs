@@ -6,7 +6,7 @@ use super::error::{Error, invalid, not_found};
 use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
-use super::validate::Checks;
+use super::validate::{Checks, is_arn};
 use model::{FunctionArn, LATEST, Timestamp, limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +45,20 @@ struct Target {
     destination: Option<String>,
 }
 
+/// As AWS's messages show it.
+impl std::fmt::Display for DestinationConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |kind: &str, target: &Option<Target>| match target {
+            Some(target) => {
+                format!("{kind}(destination={})", target.destination.as_deref().unwrap_or("null"))
+            }
+            None => "null".to_owned(),
+        };
+        let (success, failure) = (shown("OnSuccess", &self.on_success), shown("OnFailure", &self.on_failure));
+        write!(f, "DestinationConfig(onSuccess={success}, onFailure={failure})")
+    }
+}
+
 impl Input {
     /// Reads and checks the parameters of a call.
     pub(super) fn read(call: &Call) -> Result<(Self, Named), Error> {
@@ -57,6 +71,15 @@ impl Input {
         if let Some(age) = input.maximum_event_age_in_seconds {
             let most = u32::try_from(limits::ASYNC_MAX_AGE.as_secs()).unwrap_or(u32::MAX);
             checks.range("maximumEventAgeInSeconds", age, limits::ASYNC_AGE_LEAST_S, most);
+        }
+        if let Some(config) = &input.destination_config {
+            for (name, target) in [("onSuccess", &config.on_success), ("onFailure", &config.on_failure)] {
+                let Some(arn) = target.as_ref().and_then(|target| target.destination.as_deref()) else {
+                    continue;
+                };
+                let member = format!("destinationConfig.{name}.destination");
+                checks.pattern(&member, arn, DESTINATION, arn.is_empty() || is_arn(arn));
+            }
         }
         checks.finish()?;
         let nothing = input.maximum_retry_attempts.is_none()
@@ -78,7 +101,7 @@ impl Input {
         if let Some(config) = &self.destination_config {
             let target =
                 |target: &Option<Target>| match target.as_ref().and_then(|one| one.destination.clone()) {
-                    Some(arn) if !arn.is_empty() => destination(view, named, arn).map(Some),
+                    Some(arn) if !arn.is_empty() => destination(view, named, config, arn).map(Some),
                     _ => Ok(None),
                 };
             rules.on_success = target(&config.on_success)?;
@@ -89,8 +112,16 @@ impl Input {
     }
 }
 
+/// What AWS's pattern for a destination is.
+const DESTINATION: &str = r"^$|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)";
+
 /// Checks where a record shall go.
-fn destination(view: &View<'_>, named: &Named, arn: String) -> Result<String, Error> {
+fn destination(
+    view: &View<'_>,
+    named: &Named,
+    whole: &DestinationConfig,
+    arn: String,
+) -> Result<String, Error> {
     let service = arn.split(':').nth(2).unwrap_or_default();
     match service {
         "lambda" => {
@@ -109,7 +140,7 @@ fn destination(view: &View<'_>, named: &Named, arn: String) -> Result<String, Er
             "The destination ARN {arn} is not supported by Mayfly; functions and queues can be destinations."
         ))
         .into()),
-        _ => Err(invalid(format!("The destination ARN {arn} is invalid.")).into()),
+        _ => Err(invalid(format!("The provided destination config {whole} is invalid.")).into()),
     }
 }
 
@@ -121,6 +152,15 @@ pub(super) fn check_queue(view: &View<'_>, arn: &str) -> Result<(), Error> {
         }
         Some(_) => Ok(()),
         None => Err(invalid(format!("The queue {arn} does not exist.")).into()),
+    }
+}
+
+/// That there is what rules are asked for, in the words that these operations have for it.
+pub(super) fn exists(view: &View<'_>, named: &Named) -> Result<(), Error> {
+    match Function::resolve(view, named) {
+        Ok(_) => Ok(()),
+        Err(Error::Fault(_)) => Err(not_found("The function doesn't exist.").into()),
+        Err(error) => Err(error),
     }
 }
 

@@ -13,5 +13,5 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let named = Named::whole(&call, call.label("FunctionName"))?;
     lambda.store.read(|view| Function::load(view, &named))?;
-    Ok(json!({"FunctionName": named.arn.name()}))
+    Ok(json!({}))
 }

@@ -4,10 +4,12 @@
 
 use super::Lambda;
 use super::error::{Error, no_resource};
+use super::function::Function;
 use super::name::Named;
 use super::policy::{Owner, POLICIES};
 use model::LATEST;
 use serde::Serialize;
+use store::alias::is_alias;
 use wire::rest_json::Call;
 
 /// A policy.
@@ -26,6 +28,11 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
         let owner = match named.qualifier.as_deref() {
             // AWS takes no policy for it, so it has none.
             Some(LATEST) => return Err(no_resource().into()),
+            // Of a function that exists, AWS only tells that the policy does not, not that the version does not.
+            Some(version) if !is_alias(version) && Function::find(view, &named.target())?.is_none() => {
+                Function::load(view, &Named { qualifier: None, ..named.clone() })?;
+                return Err(no_resource().into());
+            }
             _ => Owner::load(view, &named)?,
         };
         match view.get(&POLICIES, named.target().as_str())? {

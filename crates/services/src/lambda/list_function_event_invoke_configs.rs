@@ -4,8 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, invalid};
-use super::event_rules::{PAGE, of_function, shown};
-use super::function::Function;
+use super::event_rules::{PAGE, exists, of_function, shown};
 use super::name::Named;
 use super::validate::Checks;
 use serde_json::{Value, json};
@@ -29,7 +28,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         return Err(invalid("The marker is not one of this list.").into());
     }
     let mut found = lambda.store.read(|view| {
-        Function::load(view, &named)?;
+        exists(view, &named)?;
         Ok::<_, Error>(of_function(view, &named.arn, &after, limit + 1)?)
     })?;
     let more = found.len() > limit;

@@ -3,6 +3,8 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html>
 
 use super::error::{Error, invalid, no_resource};
+use super::function::Function;
+use super::name::Named;
 use super::refusal::{Rest, refuse};
 use super::validate::Checks;
 use model::{FunctionSpec, Pattern, limits};
@@ -125,6 +127,9 @@ impl Settings {
         for metric in self.metrics_config.iter().flat_map(|config| &config.metrics) {
             checks.one_of("metricsConfig.metrics", metric, &["EventCount"]);
         }
+        if let Some(Value::String(position)) = self.rest.get("StartingPosition") {
+            checks.one_of("startingPosition", position, &["LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"]);
+        }
         checks.finish()?;
         for name in ["StartingPosition", "StartingPositionTimestamp"] {
             if self.rest.get(name).is_some_and(|value| !value.is_null()) {
@@ -203,8 +208,25 @@ pub(super) fn check(mapping: &Mapping, queue: &Queue, spec: &FunctionSpec) -> Re
 /// The queue that an ARN names.
 ///
 /// # Errors
-/// Other sources, and queues that do not exist.
+/// Queues that do not exist.
 pub(super) fn queue(view: &View<'_>, arn: &str) -> Result<Queue, Error> {
+    view.queue(arn)?.ok_or_else(|| {
+        invalid(
+            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error \
+             Message: The specified queue does not exist.",
+        )
+        .into()
+    })
+}
+
+/// Checks that an ARN is one of a queue.
+///
+/// # Errors
+/// Other sources, and none.
+pub(super) fn check_source(arn: &str) -> Result<(), Error> {
+    if arn.is_empty() {
+        return Err(invalid("Unrecognized event source.").into());
+    }
     if arn.split(':').nth(2) != Some("sqs") {
         return Err(invalid(format!(
             "Unrecognized event source, must be sqs: other sources are not supported by Mayfly. Unsupported source arn \
@@ -212,12 +234,17 @@ pub(super) fn queue(view: &View<'_>, arn: &str) -> Result<Queue, Error> {
         ))
         .into());
     }
-    view.queue(arn)?.ok_or_else(|| {
-        invalid(
-            "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error \
-             Message: The specified queue does not exist.",
-        )
-        .into()
+    Ok(())
+}
+
+/// The function that a mapping shall start.
+///
+/// # Errors
+/// There is none.
+pub(super) fn function(view: &View<'_>, named: &Named) -> Result<Function, Error> {
+    Function::resolve(view, named).map_err(|error| match error {
+        Error::Fault(_) => invalid("Function does not exist").into(),
+        error => error,
     })
 }
 

@@ -80,7 +80,10 @@ impl Owner {
     pub(super) fn load(view: &View<'_>, named: &Named) -> Result<Self, Error> {
         match named.qualifier.as_deref() {
             Some(LATEST) => Err(invalid("We currently do not support adding policies for $LATEST.").into()),
-            Some(name) if is_alias(name) => Ok(Owner::Alias(named.target(), alias::load(view, named, name)?)),
+            // No alias has a $ in its name; AWS looks for a version then.
+            Some(name) if is_alias(name) && !name.contains('$') => {
+                Ok(Owner::Alias(named.target(), alias::load(view, named, name)?))
+            }
             _ => match Function::find(view, &named.target())? {
                 Some(function) => Ok(Owner::Function(Box::new(function))),
                 None => Err(no_function(named).into()),

@@ -8,7 +8,7 @@ use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
 use super::validate::Checks;
-use model::limits;
+use model::{LATEST, limits};
 use serde::{Deserialize, Serialize};
 use store::rules::{RESERVED, Reserved};
 use wire::rest_json::Call;
@@ -46,7 +46,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Output, Error> {
     let named = Named::whole(&call, &input.function_name)?;
     let most = lambda.store.concurrency().saturating_sub(limits::CONCURRENCY_UNRESERVED);
     let written = lambda.store.write(move |tx| {
-        Function::load(tx, &named)?;
+        // AWS names the version that the setting is for.
+        let latest = Named { qualifier: Some(LATEST.to_owned()), ..named.clone() };
+        Function::load(tx, &latest)?;
         let reservations = tx.reservations()?;
         let others = reservations.sum() - reservations.get(&named.arn).unwrap_or(0);
         // Turning a function off, or asking for less than now, never takes from the others.

@@ -4,8 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::event_rules::{Input, key, shown};
-use super::function::Function;
+use super::event_rules::{Input, exists, key, shown};
 use serde_json::Value;
 use store::rules::{EVENT_RULES, EventRules};
 use wire::rest_json::Call;
@@ -14,7 +13,7 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let (input, named) = Input::read(&call)?;
     let written = lambda.store.write(move |tx| {
-        Function::resolve(tx, &named)?;
+        exists(tx, &named)?;
         let mut rules = EventRules::default();
         input.apply(tx, &named, &mut rules)?;
         tx.put(&EVENT_RULES, key(&named).as_str(), &rules)?;
@@ -81,7 +80,12 @@ mod tests {
             (to(ARN), invalid, "as a destination for itself"),
             (to(&ARN.replace("function:f", "function:gone")), invalid, "is invalid"),
             (to("arn:aws:sns:us-east-1:000000000000:t"), invalid, "not supported by Mayfly"),
-            (to("nowhere"), invalid, "is invalid"),
+            (to("nowhere"), "ValidationException", "destinationConfig.onSuccess.destination"),
+            (
+                to("arn:aws:iam:us-east-1:000000000000:x"),
+                invalid,
+                "onSuccess=OnSuccess(destination=arn:aws:iam",
+            ),
         ] {
             bench.send("PUT", PATH, body).await.refused(400, code, part);
         }

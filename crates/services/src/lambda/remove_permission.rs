@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, not_found, stale_revision};
-use super::function::new_revision;
+use super::function::{Function, new_revision};
 use super::name::Named;
 use super::policy::{Owner, POLICIES};
 use wire::rest_json::Call;
@@ -17,6 +17,9 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     lambda
         .store
         .write(move |tx| {
+            if Function::find(tx, &named.arn)?.is_none() {
+                return Err(not_found(format!("No policy found for: {}", named.shown())).into());
+            }
             let (owner, arn) = (Owner::load(tx, &named)?, named.target());
             let arn = arn.as_str();
             let Some(mut policy) = tx.get(&POLICIES, arn)? else {

@@ -102,6 +102,57 @@ pub(super) fn is_known_runtime(runtime: &str) -> bool {
 /// How the names of AWS's runtimes begin: another one is a mistake rather than a wish.
 const KNOWN: &[&str] = &["nodejs", "java", "python", "dotnet", "go1.x", "ruby", "provided"];
 
+/// The runtimes that a layer can be said to be for: those that AWS has, and those that it had.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html>
+pub(super) const RUNTIMES: &[&str] = &[
+    "nodejs24.x",
+    "nodejs22.x",
+    "nodejs20.x",
+    "nodejs18.x",
+    "nodejs16.x",
+    "nodejs14.x",
+    "nodejs12.x",
+    "nodejs10.x",
+    "nodejs8.10",
+    "nodejs6.10",
+    "nodejs4.3",
+    "nodejs4.3-edge",
+    "nodejs",
+    "python3.14",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python3.9",
+    "python3.8",
+    "python3.7",
+    "python3.6",
+    "python2.7",
+    "java25",
+    "java21",
+    "java17",
+    "java11",
+    "java8.al2",
+    "java8",
+    "dotnet10",
+    "dotnet8",
+    "dotnet6",
+    "dotnetcore3.1",
+    "dotnetcore2.1",
+    "dotnetcore2.0",
+    "dotnetcore1.0",
+    "ruby3.4",
+    "ruby3.3",
+    "ruby3.2",
+    "ruby2.7",
+    "ruby2.5",
+    "go1.x",
+    "provided.al2023",
+    "provided.al2",
+    "provided",
+];
+
 impl Settings {
     /// Checks everything that can be checked without the function itself. `runtimes` are those of this machine.
     pub(super) fn check(&self, operation: &str, runtimes: &Runtimes) -> Result<(), Fault> {
@@ -132,7 +183,7 @@ impl Settings {
             let constraint = format!(
                 "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {VARIABLE}]"
             );
-            checks.holds("environment.variables", "", named, &constraint);
+            checks.hidden("environment.variables", named, &constraint);
         }
         if let Some(logging) = &self.logging_config {
             logging.check(&mut checks);

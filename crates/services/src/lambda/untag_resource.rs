@@ -1,4 +1,4 @@
-//! `UntagResource`: removes tags from a function.
+//! `UntagResource`: removes tags from a function or an event source mapping.
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_UntagResource.html>
 
@@ -7,8 +7,9 @@ use super::error::Error;
 use super::function::Function;
 use super::network;
 use super::start;
-use super::tag_resource::tagged;
+use super::tag_resource::{Tagged, tag_mapping, tagged};
 use super::validate::Checks;
+use std::collections::BTreeMap;
 use wire::rest_json::Call;
 
 /// Removes tags by their keys; a key that is not there is no fault.
@@ -19,7 +20,13 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
     let mut checks = Checks::default();
     checks.required("tagKeys", keys.first());
     checks.finish()?;
-    let named = tagged(&call, call.label("Resource"))?;
+    let named = match tagged(&call, call.label("Resource"))? {
+        Tagged::Function(named) => named,
+        Tagged::Mapping(uuid) => {
+            let change = move |tags: &mut BTreeMap<String, String>| tags.retain(|key, _| !keys.contains(key));
+            return tag_mapping(lambda, &call, &uuid, change).await;
+        }
+    };
     lambda
         .store
         .write(move |tx| {

@@ -4,8 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::function::Function;
-use super::mapping::{Settings, check, find, queue, shown};
+use super::mapping::{Settings, check, find, function, queue, shown};
 use super::name::Named;
 use serde_json::Value;
 use wire::rest_json::Call;
@@ -27,7 +26,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
                 None => Named::parse(&call, mapping.function.as_str(), None)?,
             };
             mapping.function = named.target();
-            check(&mapping, &queue(tx, &mapping.source)?, &Function::resolve(tx, &named)?.spec)?;
+            check(&mapping, &queue(tx, &mapping.source)?, &function(tx, &named)?.spec)?;
             mapping.modified = tx.now();
             tx.put_mapping(&mapping)?;
             let state = match (was_enabled, mapping.enabled) {

@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::event_rules::{Input, key, load, shown};
+use super::event_rules::{Input, exists, key, load, shown};
 use serde_json::Value;
 use store::rules::EVENT_RULES;
 use wire::rest_json::Call;
@@ -13,6 +13,7 @@ use wire::rest_json::Call;
 pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     let (input, named) = Input::read(&call)?;
     let written = lambda.store.write(move |tx| {
+        exists(tx, &named)?;
         let mut rules = load(tx, &named)?;
         input.apply(tx, &named, &mut rules)?;
         tx.put(&EVENT_RULES, key(&named).as_str(), &rules)?;

@@ -63,6 +63,13 @@ impl Checks {
         });
     }
 
+    /// Any other constraint on what is not repeated, since it may be secret.
+    pub(super) fn hidden(&mut self, member: &str, holds: bool, constraint: &str) {
+        if !holds {
+            self.0.push(format!("Value at '{member}' failed to satisfy constraint: {constraint}"));
+        }
+    }
+
     /// Any other constraint.
     pub(super) fn holds(&mut self, member: &str, value: &str, holds: bool, constraint: &str) {
         self.note(holds, shorten(value), member, || constraint.to_owned());
@@ -100,6 +107,15 @@ pub(super) fn is_word(text: &str) -> bool {
 /// Twelve digits.
 pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && all(text, |c| c.is_ascii_digit())
+}
+
+/// An ARN as AWS's patterns have it: of a service, in a region or none, of an account or none.
+pub(super) fn is_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, service, _, account, _] = parts[..] else { return false };
+    partition.starts_with("aws")
+        && all(service, |c| c.is_ascii_alphanumeric() || c == '-')
+        && (account.is_empty() || is_account(account))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ use model::limits;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Store, Tx, View};
-use wire::rpc::{Call, dispatch};
+use wire::rpc::{Call, dispatch, expired_response};
 use wire::{Fault, Request, Response, Service};
 
 /// SQS.
@@ -86,6 +86,13 @@ impl Sqs {
 
     fn read<T>(&self, call: &Call, work: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Fault> {
         self.store.read(work).map_err(|stop| told(stop, call.id))
+    }
+}
+
+impl Sqs {
+    /// What is answered to credentials whose time is over.
+    pub fn expired(&self, request: &Request) -> Response {
+        expired_response(&API, request)
     }
 }
 

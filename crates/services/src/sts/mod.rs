@@ -1,5 +1,5 @@
 //! The part of the STS API that tools need: who somebody is, and credentials that pass. Nobody's signature is verified
-//! yet, so they only have to say for which account they are.
+//! yet, so they only have to say for which account they are, and until when.
 //!
 //! Source: <https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html>
 
@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 use wire::request::{is_account, temporary_key};
-use wire::rpc::{Api, Call, Operation, dispatch, integer};
+use wire::rpc::{Api, Call, Operation, dispatch, expired_response, integer};
+use wire::session::Session;
 use wire::{Caller, Fault, Request, Response, Service, rpc};
 
 /// The STS API.
@@ -27,6 +28,13 @@ impl Sts {
     /// The STS API by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Sts { clock }
+    }
+}
+
+impl Sts {
+    /// What is answered to credentials whose time is over.
+    pub fn expired(&self, request: &Request) -> Response {
+        expired_response(&API, request)
     }
 }
 
@@ -60,7 +68,10 @@ static API: Api<Sts> = Api {
 async fn get_caller_identity(_: &Sts, _: Value, call: &Call) -> Result<Value, Fault> {
     let account = call.scope().account;
     let (arn, user) = match &call.caller {
-        Caller::Outside => (format!("arn:aws:iam::{account}:root"), account.clone()),
+        Caller::Outside => match session(call).filter(|session| !session.arn.is_empty()) {
+            Some(session) => (session.arn, session.user),
+            None => (format!("arn:aws:iam::{account}:root"), account.clone()),
+        },
         Caller::Function(function) => (
             format!("arn:aws:sts::{account}:assumed-role/function/{}", function.name()),
             format!("AROAFUNCTION:{}", function.name()),
@@ -97,13 +108,11 @@ async fn assume_role(sts: &Sts, input: AssumeRole, _: &Call) -> Result<Value, Fa
         )));
     }
     let seconds = seconds(input.duration_seconds, 3_600, 43_200)?;
-    let id = &temporary_key(account)[4..];
+    let id = format!("AROA{}:{session}", &temporary_key(account)[4..]);
+    let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{session}");
     Ok(json!({
-        "Credentials": credentials(account, sts.clock.now(), seconds),
-        "AssumedRoleUser": {
-            "AssumedRoleId": format!("AROA{id}:{session}"),
-            "Arn": format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
-        },
+        "Credentials": credentials(account, sts.clock.now(), seconds, (id.clone(), arn.clone())),
+        "AssumedRoleUser": {"AssumedRoleId": id, "Arn": arn},
         "PackedPolicySize": 6,
     }))
 }
@@ -118,7 +127,14 @@ struct GetSessionToken {
 /// `GetSessionToken`: credentials of the caller's own account.
 async fn get_session_token(sts: &Sts, input: GetSessionToken, call: &Call) -> Result<Value, Fault> {
     let seconds = seconds(input.duration_seconds, 43_200, 129_600)?;
-    Ok(json!({"Credentials": credentials(&call.scope().account, sts.clock.now(), seconds)}))
+    // They are the caller's own, whoever that is.
+    let caller = session(call).map(|session| (session.user, session.arn)).unwrap_or_default();
+    Ok(json!({"Credentials": credentials(&call.scope().account, sts.clock.now(), seconds, caller)}))
+}
+
+/// The session that the caller's credentials are of, if they are temporary.
+fn session(call: &Call) -> Option<Session> {
+    Session::of(&call.head.headers, call.head.uri.query())
 }
 
 fn required(member: &str, value: Option<String>) -> Result<String, Fault> {
@@ -141,13 +157,14 @@ fn invalid(message: String) -> Fault {
     Fault::new("ValidationError", 400, message)
 }
 
-fn credentials(account: &str, now: Timestamp, seconds: u64) -> Value {
-    let random = || BASE64_STANDARD.encode(Sha256::digest(Uuid::new_v4().as_bytes()));
-    let secret: String = random().chars().take(40).collect();
+fn credentials(account: &str, now: Timestamp, seconds: u64, (user, arn): (String, String)) -> Value {
+    let secret: String =
+        BASE64_STANDARD.encode(Sha256::digest(Uuid::new_v4().as_bytes())).chars().take(40).collect();
+    let expires = now.after(Duration::from_secs(seconds));
     json!({
         "AccessKeyId": temporary_key(account),
         "SecretAccessKey": secret,
-        "SessionToken": random() + &random(),
-        "Expiration": now.after(Duration::from_secs(seconds)).iso_z(),
+        "SessionToken": Session { expires, user, arn }.token(),
+        "Expiration": expires.iso_z(),
     })
 }

@@ -265,6 +265,34 @@ fn unknown(protocol: Protocol, name: &str) -> Fault {
     }
 }
 
+/// What is said of credentials whose time is over.
+pub const EXPIRED: &str = "The security token included in the request is expired";
+
+/// The response to credentials whose time is over.
+pub fn expired_response<S>(api: &Api<S>, request: &Request) -> Response {
+    let protocol = protocol_of(&request.head.headers);
+    let code = if matches!(protocol, Protocol::Query) { "ExpiredToken" } else { "ExpiredTokenException" };
+    fault_response(api, request.id, protocol, &Fault::new(code, 403, EXPIRED))
+}
+
+/// A fault for a service that is not here, in the protocol of its clients; `None` if they speak neither of these.
+pub fn unserved_response(headers: &HeaderMap, id: RequestId, fault: &Fault) -> Option<Response> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let protocol = protocol_of(headers);
+    if matches!(protocol, Protocol::Query) && !kind.starts_with("application/x-www-form-urlencoded") {
+        return None;
+    }
+    let api: Api<()> = Api {
+        target: "",
+        shapes: "com.amazon.coral.service",
+        xmlns: "https://aws.amazon.com/",
+        query_code: |code| code,
+        body_limit: 0,
+        operations: &[],
+    };
+    Some(fault_response(&api, id, protocol, fault))
+}
+
 /// A fault as the protocol of its request answers it.
 pub fn fault_response<S>(api: &Api<S>, id: RequestId, protocol: Protocol, fault: &Fault) -> Response {
     let code = (api.query_code)(&fault.code);

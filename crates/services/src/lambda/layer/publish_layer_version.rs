@@ -9,7 +9,7 @@ use crate::lambda::code::Code;
 use crate::lambda::error::Error;
 use crate::lambda::function::new_revision;
 use crate::lambda::refusal::{Rest, refuse};
-use crate::lambda::settings::is_known_runtime;
+use crate::lambda::settings::RUNTIMES;
 use crate::lambda::validate::Checks;
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,17 +42,16 @@ pub(in crate::lambda) async fn run(lambda: &Lambda, call: Call) -> Result<Value,
     }
     let shown = |list: &[String]| format!("[{}]", list.join(", "));
     if let Some(runtimes) = &input.compatible_runtimes {
-        let fits = runtimes.iter().all(|runtime| is_known_runtime(runtime));
-        let constraint = "Member must satisfy constraint: [Member must satisfy enum value set: [the runtimes of \
-                          Lambda], Member must not be null]";
-        checks.holds("compatibleRuntimes", &shown(runtimes), fits, constraint);
+        let fits = runtimes.iter().all(|runtime| RUNTIMES.contains(&runtime.as_str()));
+        let constraint = format!("Member must satisfy enum value set: [{}]", RUNTIMES.join(", "));
+        checks.holds("compatibleRuntimes", &shown(runtimes), fits, &constraint);
         let constraint = "Member must have length less than or equal to 15";
         checks.holds("compatibleRuntimes", &shown(runtimes), runtimes.len() <= 15, constraint);
     }
     if let Some(architectures) = &input.compatible_architectures {
         let fits = architectures.iter().all(|one| ["x86_64", "arm64"].contains(&one.as_str()));
-        let constraint = "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], \
-                          Member must not be null]";
+        let constraint =
+            "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]]";
         checks.holds("compatibleArchitectures", &shown(architectures), fits, constraint);
     }
     checks.finish()?;
@@ -95,8 +94,7 @@ pub(in crate::lambda) async fn run(lambda: &Lambda, call: Call) -> Result<Value,
 /// Checks what a list is asked to be for.
 pub(super) fn check_compatible(checks: &mut Checks, runtime: Option<&str>, architecture: Option<&str>) {
     if let Some(runtime) = runtime {
-        let constraint = "Member must satisfy enum value set: [the runtimes of Lambda]";
-        checks.holds("compatibleRuntime", runtime, is_known_runtime(runtime), constraint);
+        checks.one_of("compatibleRuntime", runtime, RUNTIMES);
     }
     if let Some(architecture) = architecture {
         checks.one_of("compatibleArchitecture", architecture, &["x86_64", "arm64"]);
