@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTENING = re.compile(r"http://127\.0\.0\.1:(\d+)")
+OWN_GROUP = {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -64,10 +66,11 @@ class MayflyProcess:
         seen = self.log.stat().st_size if self.log.exists() else 0
         started = time.monotonic()
         with open(self.log, "ab") as log:
-            # A session of its own: Ctrl-C in the terminal reaches the caller, who stops the server.
+            # A process group of its own: Ctrl-C in the terminal reaches the caller, who stops the server. Not a session of
+            # its own: Linux may share the processors out by session, and as in a terminal, server and client are in one.
             self.process = subprocess.Popen(
                 [str(part) for part in command],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **OWN_GROUP,
             )
         try:
             wait_for(lambda: self._answers(seen), timeout, "the server to listen", pause=0.002)

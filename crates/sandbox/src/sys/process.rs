@@ -141,6 +141,16 @@ pub(crate) fn reap(pid: Pid) -> io::Result<Spent> {
     Ok(Spent { peak_memory: usage.ru_maxrss as u64 * 1024, cpu: time(usage.ru_utime) + time(usage.ru_stime) })
 }
 
+/// Whether two descriptors of a process are the same open file: `kcmp(2)`.
+pub(crate) fn same_file(process: Pid, one: RawFd, other: RawFd) -> io::Result<bool> {
+    const KCMP_FILE: libc::c_int = 0;
+    let pid = process.as_raw();
+    // SAFETY: only numbers go in and out.
+    let order =
+        unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_FILE, i64::from(one), i64::from(other)) };
+    if order < 0 { Err(io::Error::last_os_error()) } else { Ok(order == 0) }
+}
+
 /// Makes `fd` available under exactly the number `number`, surviving `execve`.
 pub(crate) fn place(fd: impl AsFd, number: RawFd) -> io::Result<()> {
     // SAFETY: `dup2` works on plain numbers; the callers own the target number or have nothing there.

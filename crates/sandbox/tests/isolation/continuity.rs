@@ -12,6 +12,8 @@ import asyncio, concurrent.futures, contextvars, ctypes, decimal, errno, faultha
 import resource, select, signal, socket, sqlite3, struct, subprocess, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
 faulthandler.enable()
+twice = os.open(__file__, os.O_RDONLY); again = os.dup(twice); os.read(again, 2)
+bell = libc.eventfd(0, 0); other_bell = os.dup(bell)
 
 loop = asyncio.new_event_loop()
 event_of_loop = asyncio.Event()
@@ -140,6 +142,8 @@ const LOOKS: &[(&str, &str)] = &[
         "libc.getpid() == os.getpid() and libc.gettid() == os.getpid() if hasattr(libc, 'gettid') else True",
         "True",
     ),
+    ("os.read(twice, 3) + os.read(again, 3) == open(__file__, 'rb').read(8)[2:]", "True"),
+    ("os.write(bell, struct.pack('Q', 5)) and struct.unpack('Q', os.read(other_bell, 8))", "(5,)"),
     ("count_up(100)", "4950"),
     ("subprocess.run(['/bin/sh', '-c', 'echo $(( 6 * 7 ))'], capture_output=True).stdout", "b'42\\n'"),
     ("__import__('multiprocessing').get_context('fork').Pool(2).map(abs, [-1, -2])", "[1, 2]"),

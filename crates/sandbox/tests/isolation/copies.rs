@@ -350,7 +350,7 @@ async fn copies_outlive_their_template() {
 }
 
 /// More than the sockets on the way to a copy hold orders for.
-const HUNDREDS: usize = 400;
+const HUNDREDS: usize = 300;
 
 #[tokio::test]
 async fn hundreds_of_copies_at_once() {

@@ -7,6 +7,7 @@ use super::capture::Refusal;
 use super::layout::{HIGH, Step};
 use super::local::{self, Local};
 use super::sockets::{self, Socket};
+use crate::sys::process;
 use nix::fcntl::{OFlag, SpliceFFlags, open, tee};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, pipe2, read};
@@ -96,6 +97,7 @@ pub(super) fn plan(process: Pid, ends: &Ends) -> Result<Vec<Step>, Refusal> {
         return Err(Refusal(format!("it has more than {DESCRIPTORS} descriptors, or one from {HIGH} on")));
     }
     let mut steps = Vec::new();
+    let mut singles = Vec::new();
     let mut pipes: BTreeMap<u64, Vec<&Descriptor>> = BTreeMap::new();
     let mut locals: BTreeMap<u64, Vec<&Descriptor>> = BTreeMap::new();
     let is_socket = |d: &Descriptor| d.name().starts_with("socket:[") && Some(d.inode) != ends.channel;
@@ -106,8 +108,11 @@ pub(super) fn plan(process: Pid, ends: &Ends) -> Result<Vec<Step>, Refusal> {
             pipes.entry(descriptor.inode).or_default().push(descriptor);
         } else if is_socket(descriptor) && sockets.contains_key(&descriptor.inode) {
             locals.entry(descriptor.inode).or_default().push(descriptor);
+        } else if let Some(first) = the_same(process, descriptor, &singles)? {
+            steps.push(Step::Duplicate { fd: descriptor.fd, flags: descriptor.flags, of: first.fd });
         } else {
             steps.push(one(descriptor, ends)?);
+            singles.push(descriptor);
         }
     }
     for (inode, descriptors) in &locals {
@@ -120,10 +125,25 @@ pub(super) fn plan(process: Pid, ends: &Ends) -> Result<Vec<Step>, Refusal> {
         return Err(Refusal("it has more than one connection to the Runtime API".to_owned()));
     }
     // Everything that can be watched is there now.
-    for descriptor in all.iter().filter(|descriptor| descriptor.name() == "anon_inode:[eventpoll]") {
+    for descriptor in singles.iter().filter(|descriptor| descriptor.name() == "anon_inode:[eventpoll]") {
         watches(descriptor, &all, &mut steps)?;
     }
     Ok(steps)
+}
+
+/// The one among `others` that is the same open file: they have one position, or one count, together.
+fn the_same<'a>(
+    process: Pid,
+    descriptor: &Descriptor,
+    others: &[&'a Descriptor],
+) -> Result<Option<&'a Descriptor>, Refusal> {
+    let of = |d: &Descriptor| (d.inode, d.device, d.position, d.flags & !(libc::O_CLOEXEC as u32));
+    for other in others.iter().filter(|other| of(other) == of(descriptor)) {
+        if process::same_file(process, other.fd, descriptor.fd)? {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// The step for a descriptor that stands for itself.
