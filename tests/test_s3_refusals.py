@@ -265,3 +265,10 @@ def test_lists_answer_what_they_were_asked(s3, bucket):
     assert s3.list_objects(Bucket=bucket, Prefix="\n")["Prefix"] == "\n"
     assert "Delimiter" not in s3.list_objects(Bucket=bucket, Delimiter="")
     assert "Delimiter" not in s3.list_objects_v2(Bucket=bucket, Delimiter="")
+
+
+def test_an_answer_before_the_end_of_a_body_ends_the_connection(server, bucket):
+    early = raw(server, "PUT", f"/{bucket}-none/k", {}, b"x" * 100_000, signed=True)
+    assert (code_of(early), early[1].get("connection")) == ("404 NoSuchBucket", "close")
+    read = raw(server, "PUT", f"/{bucket}/k", {"Content-MD5": base64.b64encode(bytes(16)).decode()}, b"x", signed=True)
+    assert code_of(read) == "400 BadDigest" and "connection" not in read[1]

@@ -16,6 +16,7 @@ pub mod route;
 pub mod rpc;
 pub mod server;
 pub mod session;
+mod unread;
 
 pub use body::Body;
 pub use fault::Fault;

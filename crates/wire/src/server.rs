@@ -1,6 +1,6 @@
 //! Connections: accepted, bounded in number, served, and closed in an orderly way.
 
-use crate::{Body, Caller, Request, Service};
+use crate::{Caller, Request, Service, unread};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -41,10 +41,14 @@ pub async fn serve(
         let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (head, body) = request.into_parts();
             let id = RequestId::new(clock.now());
-            let request =
-                Request { head, body: Body::stream(body), caller: caller.clone(), credential: None, id };
+            let (body, unread) = unread::watch(body, head.version);
+            let request = Request { head, body, caller: caller.clone(), credential: None, id };
             let service = service.clone();
-            async move { Ok::<_, Infallible>(service.call(request).await) }
+            async move {
+                let mut answer = service.call(request).await;
+                unread::tell(&unread, &mut answer);
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), answer).into_owned());
         tokio::spawn(async move {
