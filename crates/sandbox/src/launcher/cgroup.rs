@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// How often a tree is made that others remove.
-const CLAIMS: usize = 100;
+const CLAIMS: usize = 1_000;
 
 /// One directory below which sandboxes get their groups, and what it controls.
 #[derive(Clone, Debug)]
@@ -200,20 +200,24 @@ mod tests {
     fn a_tree_is_held_though_an_earlier_run_removes_it() {
         let place = tempfile::TempDir::new().unwrap();
         let dir = place.path().join("tree");
-        std::thread::scope(|scope| {
-            let removing = scope.spawn(|| {
-                while place.path().exists() && !dir.join("last-held").exists() {
+        let (begun, held) = (std::sync::Barrier::new(2), dir.join("2-held"));
+        let claimed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                begun.wait();
+                for _ in 0..2_000 {
                     let _ = fs::remove_dir(&dir);
+                    std::thread::yield_now();
                 }
             });
-            for run in 0..200 {
-                let mine = format!("{run}-");
-                assert!(claim(&dir, &mine));
-                fs::remove_dir(dir.join(format!("{mine}held"))).unwrap();
+            begun.wait();
+            let mut claimed = Vec::new();
+            for _ in 0..50 {
+                claimed.push(claim(&dir, "2-") && held.exists());
+                let _ = fs::remove_dir(&held);
             }
-            assert!(claim(&dir, "last-"));
-            removing.join().unwrap();
+            claimed
         });
+        assert!(claimed.iter().all(|held| *held), "{claimed:?}");
     }
 
     #[test]
