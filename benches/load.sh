@@ -41,7 +41,9 @@ done
 # load TITLE SERVICE CONNECTIONS PATH [EVENT_HEADER BODY]
 load() {
     {
-        echo "wrk.headers['Authorization'] = 'AWS4-HMAC-SHA256 Credential=b/20260101/us-east-1/$2/aws4_request," \
+        at=$(date -u +%Y%m%dT%H%M%SZ) # S3 refuses requests that are not of this quarter of an hour
+        echo "wrk.headers['X-Amz-Date'] = '$at'"
+        echo "wrk.headers['Authorization'] = 'AWS4-HMAC-SHA256 Credential=b/${at%T*}/us-east-1/$2/aws4_request," \
             "SignedHeaders=host, Signature=0'"
         if [ $# -gt 4 ]; then
             echo "wrk.method = 'POST'; wrk.headers['X-Amz-Invocation-Type'] = '$5'; wrk.body = [[$6]]"

@@ -45,9 +45,13 @@ const kinds = {
     },
     async network({ key }) {
         const url = `${process.env.AWS_ENDPOINT_URL}/copies/${key}`;
-        const Authorization = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        const put = await fetch(url, { method: "PUT", body: key, headers: { Authorization } });
-        const got = await (await fetch(url, { headers: { Authorization } })).text();
+        const at = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+        const headers = {
+            "x-amz-date": at,
+            Authorization: `AWS4-HMAC-SHA256 Credential=test/${at.slice(0, 8)}/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0`,
+        };
+        const put = await fetch(url, { method: "PUT", body: key, headers });
+        const got = await (await fetch(url, { headers })).text();
         return [put.status, got === key];
     },
     async children() {

@@ -11,6 +11,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -161,7 +164,9 @@ public class Stress implements RequestHandler<Map<String, String>, Map<String, O
 
     private static HttpURLConnection connect(URL url) throws IOException {
         HttpURLConnection connection = (HttpURLConnection) url.openConnection();
-        String scope = "Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        String at = DateTimeFormatter.ofPattern("yyyyMMdd'T'HHmmss'Z'").withZone(ZoneOffset.UTC).format(Instant.now());
+        String scope = "Credential=test/" + at.substring(0, 8) + "/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        connection.setRequestProperty("x-amz-date", at);
         connection.setRequestProperty("Authorization", "AWS4-HMAC-SHA256 " + scope);
         return connection;
     }
