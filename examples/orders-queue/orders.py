@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import time
 import urllib.parse
 import urllib.request
 
@@ -36,8 +37,10 @@ def process(notification):
 
 def call(service, path, body=None, target=None):
     """The platform knows a function by its socket; the signature only says which service is meant."""
-    headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=function/20260101/us-east-1/"
-                                f"{service}/aws4_request, SignedHeaders=host, Signature=0"}
+    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"function/{at[:8]}/us-east-1/{service}/aws4_request"
+    headers = {"X-Amz-Date": at,
+               "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
     if target:
         headers |= {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0"}
     request = urllib.request.Request(
