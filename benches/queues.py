@@ -7,7 +7,8 @@ deleted. Clients are several processes that speak SQS's JSON protocol over plain
 server. PYTHON is an interpreter that has moto[server]; without it, a virtual environment is made for the run.
 
 `--waiting N` also opens so many long polls on one queue, and tells how long a message takes to one of them. `--queues N`
-makes so many queues, and tells what they cost at rest.
+makes so many queues, and tells what they cost at rest; `--delayed N` does so for messages that are due in some minutes, and
+tells how long a start takes with them.
 
 Row of SPECIFICATION.md: D2.
 """
@@ -20,6 +21,7 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -94,24 +96,49 @@ def wake(url, waiting):
     return sorted(taken)[len(taken) // 2]
 
 
+def held(server):
+    """What the server holds now, and the processor time that it has used."""
+    process = Path(f"/proc/{server.pid}")
+    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    times = (process / "stat").read_text().rsplit(")", 1)[1].split()
+    return {"mb": int(status["VmRSS"].split()[0]) / 1024, "threads": int(status["Threads"]),
+            "files": len(list((process / "fd").iterdir())), "cpu_ms": 10 * (int(times[11]) + int(times[12]))}
+
+
 def rest(server, count):
     """What so many empty queues cost at rest: of memory, threads, files, and processor time in five seconds."""
-    def held():
-        process = Path(f"/proc/{server.pid}")
-        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-        times = (process / "stat").read_text().rsplit(")", 1)[1].split()
-        return {"mb": int(status["VmRSS"].split()[0]) / 1024, "threads": int(status["Threads"]),
-                "files": len(list((process / "fd").iterdir())), "cpu_ms": 10 * (int(times[11]) + int(times[12]))}
-
-    client, before, began = Client(server.url), held(), time.time()
+    client, before, began = Client(server.url), held(server), time.time()
     for n in range(count):
         client("CreateQueue", QueueName=f"rest-{n}")
-    made, after = time.time() - began, held()
+    made, after = time.time() - began, held(server)
     time.sleep(5)
-    later = held()
+    later = held(server)
     return {"queues": count, "created_per_second": round(count / made), "mb": round(after["mb"] - before["mb"], 1),
             "threads": after["threads"] - before["threads"], "files": after["files"] - before["files"],
             "cpu_ms_in_5_s": later["cpu_ms"] - after["cpu_ms"]}
+
+
+def delay(server, count):
+    """What so many timers cost, as messages that are due in some minutes; and a start with them, after a kill."""
+    queue, before, began = Client(server.url)("CreateQueue", QueueName="delayed")["QueueUrl"], held(server), time.time()
+
+    def send(batches):
+        client = Client(server.url)
+        entries = [{"Id": str(n), "MessageBody": BODY[:20], "DelaySeconds": 900 - n} for n in range(10)]
+        for _ in range(batches):
+            client("SendMessageBatch", QueueUrl=queue, Entries=entries)
+
+    senders = [threading.Thread(target=send, args=(count // 160,)) for _ in range(16)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    took, after = time.time() - began, held(server)
+    time.sleep(5)
+    later = held(server)
+    server.kill()
+    return {"timers": count // 160 * 160, "per_second": round(count / took), "mb": round(after["mb"] - before["mb"], 1),
+            "cpu_ms_in_5_s": later["cpu_ms"] - after["cpu_ms"], "start_again_ms": round(1000 * server.start())}
 
 
 class Moto:
@@ -147,6 +174,7 @@ def main():
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--waiting", type=int, default=0)
     parser.add_argument("--queues", type=int, default=0)
+    parser.add_argument("--delayed", type=int, default=0)
     parser.add_argument("--moto", type=Path)
     parser.add_argument("--alone", action="store_true", help="without moto")
     parser.add_argument("--json", type=Path)
@@ -164,6 +192,8 @@ def main():
                 found["wake_ms"] = round(wake(server.url, options.waiting), 2)
             if options.queues:
                 found["rest"] = rest(server, options.queues)
+            if options.delayed:
+                found["delayed"] = delay(server, options.delayed)
         finally:
             server.stop()
             if moto:

@@ -2,20 +2,21 @@
 
     make build && .venv/bin/python benches/scheduling.py [--rows S8,S9] [--seconds 20] [--json FILE]
 
-The load is that of `mayfly bench` (docs/bench.md). Rows of SPECIFICATION.md: S4, S5, S7, S8, S9, D1; L is the queueing
+The load is that of `mayfly bench` (docs/bench.md). Rows of SPECIFICATION.md: S4, S5, S7, S8, S9, D1; T is the take-over; L is the queueing
 delay at 80 % of the measured capacity (open loop), G the goodput at twice the capacity.
 """
 
 import argparse
 import json
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 from common import functions
 from common.server import Server, call
 from common.table import Row, measure
-from mayfly_process import binary
+from mayfly_process import MayflyProcess, binary
 
 
 class Bench:
@@ -154,7 +155,30 @@ def goodput(bench):
     return row
 
 
-ROWS = {"S4": s4, "S5": s5, "S7": s7, "S8": s8, "S9": s9, "D1": d1, "L": latency, "G": goodput}
+def takeover(bench):
+    row = Row("T", "a second server takes over from one that is killed while events are accepted", "first answer < 1 s")
+    times = []
+    for turn in range(5):
+        with bench.server() as server:
+            function = bench.deployed(server, f"t{turn}")
+            bench.load(server, function, seconds=1, event=True, connections=8)
+            first = server.process
+            second = MayflyProcess(first.data_dir, first.log.with_name("second.log"), args=["--standby"])
+            starting = threading.Thread(target=second.start)
+            starting.start()
+            time.sleep(1)
+            killed = time.monotonic()
+            first.kill()
+            starting.join()
+            times.append(1000 * (time.monotonic() - killed))
+            second.stop()
+    times.sort()
+    row.line("mayfly, from the kill to the second's first answer", p50=times[2], most=times[-1])
+    row.judge(times[-1] < 1_000)
+    return row
+
+
+ROWS = {"S4": s4, "S5": s5, "S7": s7, "S8": s8, "S9": s9, "D1": d1, "L": latency, "G": goodput, "T": takeover}
 
 
 def main():
