@@ -311,11 +311,15 @@ NORETURN static void copy(struct context *context, struct request *request, i32 
 
     call(SYS_setsid, 0, 0, 0, 0);
     /* The out-of-memory killer passes over the seat, whose memory is the template's. Not over the copy. */
-    long done = proc < 0 ? 0 : call(SYS_openat, proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
-    if (proc >= 0 && done >= 0)
-        done = call(SYS_write, done, "0", 1, 0);
-    if (done < 0)
-        fail(done, -6);
+    long done = 0;
+    if (proc >= 0) {
+        long score = call(SYS_openat, proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+        done = score < 0 ? score : call(SYS_write, score, "0", 1, 0);
+        if (done < 0)
+            fail(done, -6);
+        /* With it, the function could take the exemption back. */
+        call(SYS_close, score, 0, 0, 0);
+    }
     done = rules < 0 ? 0 : call(SYS_landlock_restrict_self, rules, context->landlock_flags, 0, 0);
     if (done < 0)
         fail(done, -2);

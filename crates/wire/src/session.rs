@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 const MARK: &[u8; 6] = b"mayfly";
 
 /// The longest token that is looked into; ours are shorter.
-const LONGEST: usize = 1024;
+const LONGEST: usize = 4096;
 
 /// How many bytes a token has, unless its holder's name is long: as many as AWS's.
 const BYTES: usize = 267;

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::keeper::{Keeper, Kind};
 use super::network;
 use super::sitter::watch_memory;
-use super::slot::{Copy, Part, Seat, Slot, Template};
+use super::slot::{Copy, Part, Seat, Sitter, Slot, Template};
 use super::template::{Order, SeatWord, Word};
 use crate::control::{self, Ending, Notice, Start};
 use crate::sys::{process, socket};
@@ -78,6 +78,10 @@ impl Keeper {
         let of = *self.templates.get(&template).ok_or(io::ErrorKind::NotFound)?;
         let seat = self.take_seat(of)?;
         let (number, _) = self.next_name();
+        self.order_copy(of, number, seat, descriptors).inspect_err(|_| self.done_making(of, number))
+    }
+
+    fn order_copy(&mut self, of: u64, number: u64, seat: Seat, descriptors: &[OwnedFd]) -> io::Result<()> {
         let slot = self.slots.get_mut(&of).ok_or(io::ErrorKind::NotFound)?;
         let internet = slot.template().is_some_and(|t| t.start.network == NetworkPolicy::Internet);
         let gate = internet.then(|| pipe2(nix::fcntl::OFlag::O_CLOEXEC)).transpose()?;
@@ -167,18 +171,22 @@ impl Keeper {
     /// A copy of a template is no longer in the making: it is made, or never will be. Others may follow.
     fn done_making(&mut self, of: u64, number: u64) {
         let Some(slot) = self.slots.get_mut(&of) else { return };
-        let Some(template) = slot.template() else { return };
+        let Part::Sitter(Sitter { template: Some(template), .. }) = &mut slot.part else { return };
         template.making.remove(&number);
-        let room = MAKING.saturating_sub(template.making.len()).min(template.orders.len());
-        let next: Vec<_> = template
-            .orders
-            .drain(..room)
-            .inspect(|(order, _)| template.making.extend(order.copy()))
-            .collect();
-        for (order, handed) in next {
+        template.orders.retain(|(order, _)| order.copy() != Some(number));
+        let mut failed = Vec::new();
+        while template.making.len() < MAKING
+            && let Some((order, handed)) = template.orders.pop_front()
+        {
             let raw: Vec<_> = handed.iter().map(AsRawFd::as_raw_fd).collect();
-            // If its pid 1 is gone, so are its seats, and their copies are told.
-            let _ = socket::send(&slot.orders, &control::encode(&order), &raw, MsgFlags::MSG_DONTWAIT);
+            match socket::send(&slot.orders, &control::encode(&order), &raw, MsgFlags::MSG_DONTWAIT) {
+                Ok(()) => template.making.extend(order.copy()),
+                // A seat's socket ends with its order, and its copy is told of that.
+                Err(error) => failed.extend(order.copy().map(|number| (number, error.to_string()))),
+            }
+        }
+        for (number, reason) in failed {
+            self.copy_failed(number, "copy the template".to_owned(), reason);
         }
     }
 

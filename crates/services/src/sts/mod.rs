@@ -89,10 +89,19 @@ struct AssumeRole {
     duration_seconds: Option<i64>,
 }
 
+/// The longest ARN of a role, in bytes.
+const ROLE_ARN: usize = 2_048;
+
 /// `AssumeRole`: credentials of the role's account.
 async fn assume_role(sts: &Sts, input: AssumeRole, _: &Call) -> Result<Value, Fault> {
     let arn = required("roleArn", input.role_arn)?;
     let session = required("roleSessionName", input.role_session_name)?;
+    if arn.len() > ROLE_ARN {
+        return Err(invalid(format!(
+            "1 validation error detected: Value at 'roleArn' failed to satisfy constraint: Member must have length less \
+             than or equal to {ROLE_ARN}"
+        )));
+    }
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let (account, role) = match parts[..] {
         ["arn", "aws", "iam", "", account, role] if is_account(account) && role.starts_with("role/") => {
