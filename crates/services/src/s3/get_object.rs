@@ -47,7 +47,7 @@ async fn get(
     };
     let wanted = Wanted { bucket: &input.bucket, key: &input.key, version: input.version_id.as_deref() };
     let (target, (extent, expiration), reader) = open(store, &wanted, customer, |view, target| {
-        conditions.check_read(&target.object)?;
+        conditions.check_read(&target.object, view.now())?;
         check_archived(&target.object, view.now())?;
         // A range of a version that is gone is of no use: the whole object is answered.
         let etag = format!("\"{}\"", target.object.etag);
