@@ -267,3 +267,29 @@ def test_serverless_rolls_a_function_back(server):
     assert back["CodeSha256"] == old["Configuration"]["CodeSha256"]
     assert functions.invoke(FunctionName=name)["Payload"].read() == b"1"
     functions.delete_function(FunctionName=name)
+
+
+def test_waiters_see_every_state_pass(server):
+    functions, name = server.client("lambda"), "waited-for"
+    soon = {"Delay": 1, "MaxAttempts": 3}
+    created = functions.create_function(**function(name, SnapStart={"ApplyOn": "PublishedVersions"}) | {
+        "Runtime": "python3.12"})
+    assert (created["State"], created["SnapStart"]["OptimizationStatus"]) == ("Pending", "Off")
+    for waiter in ("function_exists", "function_active", "function_active_v2", "function_updated", "function_updated_v2"):
+        functions.get_waiter(waiter).wait(FunctionName=name, WaiterConfig=soon)
+    version = functions.publish_version(FunctionName=name)
+    assert (version["State"], version["StateReasonCode"], version["Version"]) == ("Pending", "Creating", "1")
+    functions.get_waiter("published_version_active").wait(FunctionName=name, Qualifier="1", WaiterConfig=soon)
+    found = functions.get_function_configuration(FunctionName=name, Qualifier="1")
+    assert (found["State"], found["LastUpdateStatus"], found["SnapStart"]["ApplyOn"]) == (
+        "Active", "Successful", "PublishedVersions")
+    again = functions.publish_version(FunctionName=name)
+    assert (again["Version"], again["State"], again["RevisionId"]) == ("1", "Active", found["RevisionId"])
+    updated = functions.update_function_code(FunctionName=name, ZipFile=TWO, Publish=True)
+    assert (updated["Version"], updated["State"], updated["FunctionArn"]) == ("2", "Pending", arn(name) + ":2")
+    before = functions.get_function_configuration(FunctionName=name)["RevisionId"]
+    functions.update_function_configuration(FunctionName=name, Description="other words")
+    assert functions.publish_version(FunctionName=name, Description="of the version")["Version"] == "3"
+    assert functions.publish_version(FunctionName=name)["Version"] == "3"
+    assert functions.get_function_configuration(FunctionName=name)["RevisionId"] != before
+    functions.delete_function(FunctionName=name)
