@@ -92,7 +92,7 @@ def test_a_request_becomes_an_event(echo):
     context = event["requestContext"]
     assert context["apiId"] == echo.id and context["stage"] == "$default"
     assert context["http"] == {
-        "method": "POST", "path": "/a%20b/c", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
+        "method": "POST", "path": "/a b/c", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1",
         "userAgent": "test",
     }
 
@@ -125,7 +125,7 @@ def test_answers(puppet):
     status, headers, body = puppet.puppet({"some": "thing"})
     assert (status, headers["content-type"], json.loads(body)) == (200, "application/json", {"some": "thing"})
     status, _, body = puppet.puppet("just text")
-    assert (status, body) == (200, b'"just text"')
+    assert (status, body) == (200, b'just text')
     status, _, body = puppet.puppet({"statusCode": 204})
     assert (status, body) == (204, b"")
 
@@ -152,7 +152,7 @@ def test_what_is_not_served(server, echo):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("GET", "/lambda-url/nobody/")
     response = connection.getresponse()
-    assert (response.status, json.load(response)["Message"]) == (403, "Forbidden")
+    assert (response.status, json.load(response)["Message"][:10]) == (403, "Forbidden.")
 
 
 def test_with_aws_iam_a_request_must_be_signed(server):

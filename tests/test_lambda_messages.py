@@ -130,7 +130,8 @@ CASES = [
     ("put_function_event_invoke_config", {"FunctionName": NAME, "DestinationConfig": {
         "OnFailure": {"Destination": "arn:aws:_/!lambda:x"}}}, VALIDATION, 400,
      FAILED.format("arn:aws:_/!lambda:x", "destinationConfig.onFailure.destination") + "Member must satisfy regular "
-     r"expression pattern: ^$|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?"
+     r"expression pattern: $|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:"
+     r"((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?"
      r":(\d{12})?:(.*)"),
     ("create_event_source_mapping", {"FunctionName": NAME}, INVALID, 400, "Unrecognized event source."),
     ("create_event_source_mapping", {"FunctionName": "nobody", "EventSourceArn": QUEUE}, INVALID, 400,
@@ -151,8 +152,9 @@ CASES = [
     ("get_layer_version", {"LayerName": "messages", "VersionNumber": 0}, INVALID, 400,
      "Layer Version Cannot be less than 1"),
     ("get_layer_version_by_arn", {"Arn": LAYER}, VALIDATION, 400,
-     FAILED.format(LAYER, "arn") + "Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:lambda:"
-     r"[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"),
+     FAILED.format(LAYER, "arn") + "Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:"
+     r"(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:"
+     "lambda:::awslayer:[a-zA-Z0-9-_]+)"),
     ("get_layer_version_policy", {"LayerName": "messages", "VersionNumber": 1}, MISSING, 404,
      "No policy is associated with the given resource."),
     ("add_layer_version_permission", {"LayerName": "messages", "VersionNumber": 9, "StatementId": "s",
@@ -163,22 +165,43 @@ CASES = [
      "[Member must satisfy enum value set: [x86_64, arm64]]"),
     ("tag_resource", {"Resource": "arn:aws:something", "Tags": {"a": "b"}}, VALIDATION, 400,
      FAILED.format("arn:aws:something", "resource") + "Member must satisfy regular expression pattern: "
-     r"arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST"
-     "|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[a-f0-9]{8}-"
-     "[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})"),
+     r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST"
+     "|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]"
+     "{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)"),
     ("list_tags", {"Resource": MAPPING}, MISSING, 404, NOT_THERE),
     ("tag_resource", {"Resource": f"{ARN}:1", "Tags": {"a": "b"}}, INVALID, 400,
      "Tags on function aliases and versions are not supported. Please specify a function ARN."),
     ("tag_resource", {"Resource": ARN, "Tags": {}}, INVALID, 400,
      "An error occurred and the request cannot be processed."),
     ("list_tags", {"Resource": NONE}, MISSING, 404, f"Function not found: {NONE}"),
-    ("update_function_configuration", {"FunctionName": f"{NAME}:1", "Timeout": 5}, INVALID, 400, WHOLE),
+    *[(operation, {"FunctionName": f"{NAME}:1", **more}, INVALID, 400,
+       "Current operation does not support versions other than $LATEST")
+      for operation, more in [("update_function_configuration", {"Timeout": 5}), ("publish_version", {}),
+                              ("update_function_code", {"ZipFile": ZIP})]],
+    ("update_function_code", {"FunctionName": NAME, "ImageUri": "1.dkr.ecr.us-east-1.amazonaws.com/x:1"}, INVALID, 400,
+     "Please don't provide ImageUri when updating a function with packageType Zip."),
+    ("delete_function", {"FunctionName": NAME, "Qualifier": "live"}, INVALID, 400,
+     "Deletion of aliases is not currently supported."),
+    ("create_function", create(Environment={"Variables": {"LARGE_VAR": "x" * 4081}}), INVALID, 400,
+     "Lambda was unable to configure your environment variables because the environment variables you have provided "
+     'exceeded the 4KB limit. String measured: {"LARGE_VAR":"' + "x" * 4081 + '"}'),
+    ("create_alias", {"FunctionName": "nobody", "Name": "a", "FunctionVersion": "1"}, MISSING, 404,
+     f"Function not found: {NONE}:1"),
+    ("put_function_recursion_config", {"FunctionName": NAME, "RecursiveLoop": "x"}, VALIDATION, 400,
+     FAILED.format("x", "recursiveLoop") + "Member must satisfy enum value set: [Terminate, Allow]"),
+    *[("invoke", {"FunctionName": "nobody", "InvocationType": kind}, MISSING, 404, f"Function not found: {NONE}:$LATEST")
+      for kind in ("RequestResponse", "Event", "DryRun")],
+    ("get_function", {"FunctionName": NAME, "Qualifier": "a.b"}, VALIDATION, 400, FAILED.format("a.b", "qualifier") +
+     r"Member must satisfy regular expression pattern: \$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"),
+    ("get_function", {"FunctionName": "no.body"}, MISSING, 404, f"Function not found: {NONE.replace('nobody', 'no.body')}"),
+    ("create_function", create(FunctionName="x" * 141), INVALID, 400,
+     FAILED.format("x" * 141, "functionName") + "Member must have length less than or equal to 64"),
     ("invoke", {"FunctionName": NAME, "InvocationType": "Later"}, VALIDATION, 400,
      FAILED.format("Later", "invocationType") + "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"),
     ("invoke", {"FunctionName": "a b"}, VALIDATION, 400, FAILED.format("a b", "functionName") +
      "Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?"
-     r"([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)"
-     r"(:(\$LATEST|[a-zA-Z0-9-_]+))?"),
+     r"((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)"
+     r"(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"),
 ]
 
 

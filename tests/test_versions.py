@@ -218,7 +218,7 @@ def test_aliases_have_urls_and_policies(functions, server, name):
     )
     request = urllib.request.Request(config["FunctionUrl"], headers={"Origin": "https://a.example"})
     with urllib.request.urlopen(request, timeout=10) as response:
-        assert response.read() == b'"1"'
+        assert response.read() == b"1"
         assert response.headers["Access-Control-Allow-Origin"] == "https://a.example"
     ask = urllib.request.Request(config["FunctionUrl"], method="OPTIONS", headers={
         "Origin": "https://a.example", "Access-Control-Request-Method": "GET",

@@ -203,8 +203,8 @@ def source_line(file, line, sources):
     return lines[line - 1].strip() if 0 < line <= len(lines) else ""
 
 
-def describe(error):
-    """The error document of an exception."""
+def describe(error, request_id=None):
+    """The error document of an exception, which is of the event that is being handled unless another id is given."""
     if isinstance(error, Fault):
         kind, stack = error.kind, error.stack
     else:
@@ -213,24 +213,29 @@ def describe(error):
         message = str(error)
     except Exception:
         message = "the exception cannot be printed"
-    return {"errorMessage": message, "errorType": kind, "requestId": REQUEST_ID, "stackTrace": stack}
+    request_id = REQUEST_ID if request_id is None else request_id
+    return {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": stack}
 
 
 def error_record(document):
-    """What the log says of an error. Carriage returns keep the lines of one record together."""
+    """What the log says of an error. Carriage returns keep the lines of one record together; they begin with spaces
+    that nothing takes away."""
     if logs_json():
         return dumps({"timestamp": timestamp(time.time()), "level": "ERROR", **document})
     lines = [
         f"[ERROR] {document['errorType']}: {document['errorMessage']}",
         "Traceback (most recent call last):",
     ]
-    lines += [line for entry in document["stackTrace"] for line in entry.splitlines()]
+    for entry in document["stackTrace"]:
+        for line in entry.splitlines():
+            text = line.lstrip(" ")
+            lines.append("\u00a0" * (len(line) - len(text)) + text)
     return "\r".join(lines).replace("\n", "\r")
 
 
-def refusal(error):
+def refusal(error, request_id=None):
     """Logs an error: its document, as a body."""
-    document = describe(error)
+    document = describe(error, request_id)
     try:
         sys.stdout.write(error_record(document) + "\n")
     except Exception:
@@ -660,7 +665,7 @@ def attempt(step, kind):
     try:
         step()
     except Exception as error:
-        send(b"I", refusal(error))
+        send(b"I", refusal(error, ""))
         wait_for_the_end()
     send(kind)
 

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use model::Clock;
 use services::iam::Iam;
 use services::lambda::{FunctionUrls, Lambda};
+use services::logs::Logs;
 use services::rds_data::RdsData;
 use services::s3::S3;
 use services::sqs::Sqs;
@@ -25,6 +26,7 @@ pub(crate) struct Front {
     pub(crate) sqs: Sqs,
     pub(crate) iam: Iam,
     pub(crate) sts: Sts,
+    pub(crate) logs: Logs,
     pub(crate) status: Status,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -53,6 +55,7 @@ impl Service for Front {
             Ok(Target::Sqs) => self.sqs.call(request).await,
             Ok(Target::Iam) => self.iam.call(request).await,
             Ok(Target::Sts) => self.sts.call(request).await,
+            Ok(Target::Logs) => self.logs.call(request).await,
             Ok(Target::Url { id, base }) => self.urls.serve(&id, base, request).await,
             Ok(Target::Status) => self.status.call(request).await,
             // Nobody signed it: a bucket's policy may let everybody in.
@@ -89,6 +92,7 @@ impl Front {
             Target::Sqs => self.sqs.expired(request),
             Target::Iam => self.iam.expired(request),
             Target::Sts => self.sts.expired(request),
+            Target::Logs => self.logs.expired(request),
             Target::S3 => {
                 let fault = Fault::new("ExpiredToken", 400, "The provided token has expired.");
                 services::s3::fault_response(request.id, &fault)

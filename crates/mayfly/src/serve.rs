@@ -11,6 +11,7 @@ use scheduler::housekeeping::{self, Retention};
 use scheduler::{Bounds, Capacity, Inside, Scheduler, Settings};
 use services::iam::Iam;
 use services::lambda::{Endpoint, FunctionUrls, Lambda};
+use services::logs::Logs;
 use services::rds_data::RdsData;
 use services::s3::S3;
 use services::sqs::{Pauses, Sqs};
@@ -80,6 +81,7 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
         s3: s3.clone(),
         sqs: Sqs::new(store.clone(), pauses(&config)),
         iam: Iam::new(store.clone()),
+        logs: Logs::new(store.clone()),
         sts: Sts::new(clock.clone()),
         status: Status { store: store.clone(), lambda, scheduler: tell.clone() },
         clock: clock.clone(),

@@ -11,17 +11,23 @@ use std::path::Path;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/opt/bin";
 
 /// Names whose values are the same for every function.
-const FIXED: [(&str, &str); 6] = [
+const FIXED: [(&str, &str); 10] = [
+    ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
+    // Nobody listens there: traces are sent and lost.
+    ("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000"),
     ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
     ("LAMBDA_TASK_ROOT", "/var/task"),
     ("LANG", "en_US.UTF-8"),
     ("LD_LIBRARY_PATH", "/var/task:/var/task/lib:/opt/lib"),
     ("PATH", PATH),
     ("TZ", ":UTC"),
+    ("_AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1"),
+    ("_AWS_XRAY_DAEMON_PORT", "2000"),
 ];
 
 /// Fixed names that a user's own value replaces, because Lambda does not reserve them.
-const YIELDING: [&str; 4] = ["LANG", "LD_LIBRARY_PATH", "PATH", "TZ"];
+const YIELDING: [&str; 6] =
+    ["AWS_XRAY_CONTEXT_MISSING", "AWS_XRAY_DAEMON_ADDRESS", "LANG", "LD_LIBRARY_PATH", "PATH", "TZ"];
 
 /// The variable that names the log stream: the one that differs between copies of a process.
 pub(crate) const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";

@@ -6,6 +6,7 @@
 
 pub mod iam;
 pub mod lambda;
+pub mod logs;
 pub mod object;
 pub mod rds_data;
 pub mod s3;

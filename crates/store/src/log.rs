@@ -5,7 +5,11 @@ use crate::engine::{Store, Tx, View};
 use model::Timestamp;
 use rusqlite::params;
 use serde::Serialize;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How much earlier than it was stored a line may have been written: the longest run, and some time to spare.
+const EARLIER: Duration = Duration::from_secs(1_000);
 
 /// One line of a function's log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,10 +60,48 @@ impl View<'_> {
     /// # Errors
     /// Only faults of the store.
     pub fn log(&self, function: &str, after: i64, limit: usize) -> Result<Vec<Record>> {
-        let mut statement = self.connection().prepare_cached(
+        self.records(
             "SELECT seq, time, request, message FROM log WHERE function = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-        )?;
-        let mut rows = statement.query(params![function, after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            function,
+            after,
+            limit,
+        )
+    }
+
+    /// Up to `limit` records of `function` before sequence number `before`, newest first.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn log_before(&self, function: &str, before: i64, limit: usize) -> Result<Vec<Record>> {
+        self.records(
+            "SELECT seq, time, request, message FROM log WHERE function = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+            function,
+            before,
+            limit,
+        )
+    }
+
+    /// A sequence number behind which all records of `function` lie that were written at `since` or later, and few
+    /// others. Records are stored nearly in the order of their times, so that few are looked at.
+    ///
+    /// # Errors
+    /// Only faults of the store.
+    pub fn log_from(&self, function: &str, since: Timestamp) -> Result<i64> {
+        let last = self.log_before(function, i64::MAX, 1)?;
+        let (mut low, mut high) = (0, last.first().map_or(0, |record| record.seq));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.log(function, middle, 1)?.first() {
+                Some(record) if record.seq <= high && since.since(record.time) > EARLIER => low = record.seq,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    fn records(&self, query: &str, function: &str, place: i64, limit: usize) -> Result<Vec<Record>> {
+        let mut statement = self.connection().prepare_cached(query)?;
+        let mut rows = statement.query(params![function, place, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
             records.push(Record {
@@ -98,7 +140,33 @@ mod tests {
         let all = store.read(|view| view.log("f", 0, 10)).unwrap();
         assert_eq!(all.iter().map(|record| record.message.as_str()).collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(store.read(|view| view.log("f", all[0].seq, 10)).unwrap(), all[1..]);
+        let back = store.read(|view| view.log_before("f", i64::MAX, 1)).unwrap();
+        assert_eq!(back, all[1..]);
         assert_eq!(store.write(|tx| tx.forget_log(Timestamp(2), 10)).await.unwrap(), 1);
         assert_eq!(store.read(|view| view.log("f", 0, 10)).unwrap(), all[1..]);
+    }
+
+    #[tokio::test]
+    async fn the_place_of_a_time_has_all_that_came_later_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_for_test(dir.path());
+        let hour = 3_600_000;
+        let record =
+            |n: i64| Record { seq: 0, time: Timestamp(n), request_id: "r".into(), message: String::new() };
+        for n in 0..50 {
+            // Every other line was written ten minutes before it was stored.
+            let time = n * hour - (n % 2) * 600_000;
+            store.write(move |tx| tx.append_log("f", &[record(time)])).await.unwrap();
+            store.write(move |tx| tx.append_log("g", &[record(time)])).await.unwrap();
+        }
+        for since in [0, 1, 7 * hour, 7 * hour + 1, 31 * hour - 600_000, 49 * hour, 60 * hour] {
+            let place = store.read(|view| view.log_from("f", Timestamp(since))).unwrap();
+            let behind = store.read(|view| view.log("f", place, 100)).unwrap();
+            let all = store.read(|view| view.log("f", 0, 100)).unwrap();
+            let wanted = |records: &[Record]| records.iter().filter(|record| record.time.0 >= since).count();
+            assert_eq!(wanted(&behind), wanted(&all), "{since}");
+            assert!(behind.len() <= wanted(&all) + 2, "{since}: {}", behind.len());
+        }
+        assert_eq!(store.read(|view| view.log_from("none", Timestamp(5))).unwrap(), 0);
     }
 }

@@ -18,6 +18,8 @@ pub enum Target {
     Iam,
     /// The STS API.
     Sts,
+    /// The CloudWatch Logs API.
+    Logs,
     /// A function URL; `base` is the part of the path that names it and is not the function's business.
     Url {
         /// The id in `ID.lambda-url...` or `/lambda-url/ID/...`.
@@ -56,11 +58,12 @@ pub fn route(host: Option<&str>, path: &str, credential: Option<&Credential>) ->
         Some("sqs") => Ok(Target::Sqs),
         Some("iam") => Ok(Target::Iam),
         Some("sts") => Ok(Target::Sts),
+        Some("logs") => Ok(Target::Logs),
         Some(other) => Err(Fault::new(
             "UnknownService",
             501,
             format!(
-                "The service {other} is not supported by Mayfly; it has lambda, s3, sqs, iam, sts and rds-data."
+                "The service {other} is not supported by Mayfly; it has lambda, s3, sqs, iam, sts, logs and rds-data."
             ),
         )),
         None if path == "/health" || path.starts_with(STATUS_PATH) => Ok(Target::Status),

@@ -94,7 +94,10 @@ async fn an_exception_is_described_and_logged() {
     assert_eq!(stack.len(), 2, "{stack:?}");
     assert!(ran.error().more["requestId"].is_string());
     let log = ran.log().join("\n");
-    assert!(log.starts_with("[ERROR] Odd: not even\nTraceback (most recent call last):\n  File"), "{log}");
+    assert!(
+        log.starts_with("[ERROR] Odd: not even\nTraceback (most recent call last):\n\u{a0}\u{a0}File"),
+        "{log}"
+    );
     assert_eq!(ran.lines.len(), 1, "a stack trace is one record");
 }
 

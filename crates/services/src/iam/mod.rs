@@ -3,6 +3,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html>
 
+mod awss_policies;
 mod boundary;
 mod check;
 mod operations;
@@ -93,6 +94,12 @@ fn exists(message: impl Into<String>) -> Fault {
 
 fn in_use(message: impl Into<String>) -> Fault {
     Fault::new("DeleteConflict", 409, message)
+}
+
+/// What is answered to a change of one of AWS's own policies: no account may make it.
+fn not_yours(operation: &str, arn: &str) -> Fault {
+    let message = format!("User is not authorized to perform: iam:{operation} on resource: policy {arn}");
+    Fault::new("AccessDenied", 403, message)
 }
 
 fn too_many(message: impl Into<String>) -> Fault {

@@ -2,12 +2,16 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html> and its siblings
 
+use super::awss_policies::{self, is_awss};
 use super::check::{self, Checks, required};
 use super::record::{POLICIES, Policy, ROLES, Tag, Version, load_policy, new_id, policy_key, prefix};
 use super::roles::{List, PAGE, page};
-use super::{Error, Iam, exists, in_use};
+use super::{Error, Iam, exists, in_use, not_yours};
+use model::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use store::View;
 use store::kv::From;
 use wire::rpc::{Call, boolean};
 
@@ -84,7 +88,14 @@ impl Named {
 
 pub(super) async fn get(iam: &Iam, input: Named, call: &Call) -> Result<Value, Error> {
     let arn = input.arn()?;
-    let policy = iam.store.read(|view| load_policy(view, &call.scope(), &arn))?;
+    let scope = call.scope();
+    let policy = iam.store.read(|view| {
+        let mut policy = load_policy(view, &scope, &arn)?;
+        if is_awss(&arn) {
+            policy.attachments = attachments(view, &scope)?.remove(&arn).unwrap_or_default();
+        }
+        Ok::<_, Error>(policy)
+    })?;
     Ok(json!({ "Policy": policy.shown(true) }))
 }
 
@@ -104,7 +115,6 @@ pub(super) async fn list(iam: &Iam, input: ListPolicies, call: &Call) -> Result<
     let only_attached = input.only_attached == Some(true);
     let start = input.list.marker.as_ref().map(|marker| policy_key(&scope, marker));
     let mut found = Vec::new();
-    // AWS's own policies are not listed here.
     if input.scope.as_deref() != Some("AWS") {
         iam.store.read(|view| {
             let mut last = start;
@@ -122,12 +132,38 @@ pub(super) async fn list(iam: &Iam, input: ListPolicies, call: &Call) -> Result<
             Ok::<_, Error>(())
         })?;
     }
+    // These come behind the account's own: their ARNs have letters where those have digits.
+    if input.scope.as_deref() != Some("Local") && found.len() <= input.list.limit() {
+        let attached = iam.store.read(|view| attachments(view, &scope))?;
+        found.extend(awss_policies::all().filter_map(|policy| {
+            let attachments = attached.get(&policy.arn).copied().unwrap_or_default();
+            let fits = policy.path.starts_with(&below) && (!only_attached || attachments > 0);
+            fits.then(|| (policy.arn.clone(), Policy { attachments, ..policy.clone() }))
+        }));
+    }
     Ok(page(found, &input.list, "Policies", |policy| policy.shown(false)))
+}
+
+/// How many of an account's roles have each of AWS's own policies.
+fn attachments(view: &View<'_>, scope: &Scope) -> Result<BTreeMap<String, u32>, Error> {
+    let mut found = BTreeMap::new();
+    let mut last = Vec::new();
+    loop {
+        let batch = view.scan(&ROLES, &prefix(scope), From::After(&last), PAGE.1)?;
+        let Some((key, _)) = batch.last() else { return Ok(found) };
+        last = key.clone();
+        for arn in batch.into_iter().flat_map(|(_, role)| role.attached).filter(|arn| is_awss(arn)) {
+            *found.entry(arn).or_default() += 1;
+        }
+    }
 }
 
 pub(super) async fn delete(iam: &Iam, input: Named, call: &Call) -> Result<Value, Error> {
     let scope = call.scope();
     let arn = input.arn()?;
+    if is_awss(&arn) {
+        return Err(not_yours(call.operation, &arn).into());
+    }
     iam.store
         .write(move |tx| {
             let policy = load_policy(tx, &scope, &arn)?;

@@ -3,10 +3,11 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html> and its siblings
 
+use super::awss_policies::is_awss;
 use super::check::{self, required};
 use super::policies::DOCUMENT;
 use super::record::{POLICIES, Policy, Version, load_policy, policy_key};
-use super::{Error, Iam, in_use, no_such, too_many};
+use super::{Error, Iam, in_use, no_such, not_yours, too_many};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::rpc::{Call, boolean};
@@ -108,6 +109,9 @@ pub(super) async fn change(
     work: impl FnOnce(&mut Policy, model::Timestamp) -> Result<Value, Error> + Send + 'static,
 ) -> Result<Value, Error> {
     let scope = call.scope();
+    if is_awss(&arn) {
+        return Err(not_yours(call.operation, &arn).into());
+    }
     iam.store
         .write(move |tx| {
             let mut policy = load_policy(tx, &scope, &arn)?;

@@ -1,6 +1,6 @@
 //! What is stored of roles and policies, and how it is shown.
 
-use super::{Error, no_such};
+use super::{Error, awss_policies, no_such};
 use model::{Scope, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -101,15 +101,11 @@ pub(super) fn load_role(view: &View<'_>, scope: &Scope, name: &str) -> Result<Ro
     Ok(view.get(&ROLES, role_key(scope, name))?.ok_or_else(missing)?)
 }
 
-/// The managed policy with this ARN.
+/// The managed policy with this ARN: the account's, or one of AWS's own.
 pub(super) fn load_policy(view: &View<'_>, scope: &Scope, arn: &str) -> Result<Policy, Error> {
     let missing = || no_such(format!("Policy {arn} does not exist or is not attachable."));
-    Ok(view.get(&POLICIES, policy_key(scope, arn))?.ok_or_else(missing)?)
-}
-
-/// Whether a policy is one of AWS's own, which every account has.
-pub(super) fn is_awss(arn: &str) -> bool {
-    arn.starts_with("arn:aws:iam::aws:policy/")
+    let own = view.get(&POLICIES, policy_key(scope, arn))?;
+    Ok(own.or_else(|| awss_policies::find(arn).cloned()).ok_or_else(missing)?)
 }
 
 /// A new id, with the prefix that tells what it is of.

@@ -2,8 +2,9 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html> and its siblings
 
+use super::awss_policies::is_awss;
 use super::check::{self, Checks, required};
-use super::record::{POLICIES, ROLES, encoded, is_awss, load_policy, load_role, policy_key, role_key};
+use super::record::{POLICIES, ROLES, encoded, load_policy, load_role, policy_key, role_key};
 use super::roles::{List, change, page};
 use super::{Error, Iam, no_such, too_many};
 use serde::Deserialize;
@@ -111,7 +112,7 @@ pub(super) async fn attach(iam: &Iam, input: Attach, call: &Call) -> Result<Valu
     iam.store
         .write(move |tx| {
             let mut role = load_role(tx, &scope, &name)?;
-            // AWS's own policies are not listed here: any of them may be attached.
+            // Not all of AWS's own policies are known here: any of them may be attached.
             let policy = if is_awss(&arn) { None } else { Some(load_policy(tx, &scope, &arn)?) };
             if role.attached.contains(&arn) {
                 return Ok::<_, Error>(Value::Null);

@@ -104,8 +104,24 @@ pub(super) fn check_routes(view: &View<'_>, arn: &FunctionArn, alias: &Alias) ->
         if !exists(other)? {
             return Err(missing(other).into());
         }
+        check_alike(view, &arn.qualified(version), &arn.qualified(other))?;
     }
     Ok(())
+}
+
+/// Checks that two versions may share the events of an alias.
+///
+/// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html>
+fn check_alike(view: &View<'_>, one: &FunctionArn, other: &FunctionArn) -> Result<(), Error> {
+    let (Some(one), Some(other)) = (Function::find(view, one)?, Function::find(view, other)?) else {
+        return Ok(());
+    };
+    let what = match () {
+        () if one.about.role != other.about.role => "execution role",
+        () if one.spec.dead_letter != other.spec.dead_letter => "dead letter queue configuration",
+        () => return Ok(()),
+    };
+    Err(invalid(format!("Specified versions must be associated with the same {what}")).into())
 }
 
 /// The alias `name` of the function that a request names.

@@ -33,6 +33,13 @@ pub(super) struct Code {
     rest: Rest,
 }
 
+impl Code {
+    /// Whether it is that of an image, which no function here has.
+    pub(super) fn is_image(&self) -> bool {
+        self.rest.get("ImageUri").is_some_and(|uri| !uri.is_null())
+    }
+}
+
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Code").field("bucket", &self.bucket).field("key", &self.key).finish_non_exhaustive()

@@ -4,7 +4,7 @@
 
 use super::Lambda;
 use super::alias::{self, Routing, check_name, check_routes, check_target};
-use super::error::{Error, conflict};
+use super::error::{Error, conflict, not_found};
 use super::function::{Function, new_revision};
 use super::name::Named;
 use super::refusal::{Rest, refuse};
@@ -49,7 +49,10 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     lambda
         .store
         .write(move |tx| {
-            Function::load(tx, &named)?;
+            if Function::find(tx, &named.arn)?.is_none() {
+                let missing = named.arn.qualified(&created.version);
+                return Err(not_found(format!("Function not found: {missing}")).into());
+            }
             if tx.get(&ALIASES, arn.as_str())?.is_some() {
                 return Err(conflict(format!("Alias already exists: {arn}")).into());
             }

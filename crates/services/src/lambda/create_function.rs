@@ -87,7 +87,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
         tx.link(&staged.zip)?;
         laid.give(tx, &mut function)?;
         function.save(tx)?;
-        if publish_too { publish(tx, function, None) } else { Ok(function) }
+        Ok(if publish_too { publish(tx, function, None)?.function } else { function })
     });
     match created.await {
         Ok(function) => Ok(function.configuration(arn.as_str(), Phase::Creating, &lambda.runtimes)),
@@ -131,6 +131,7 @@ fn new_function(
             published: 0,
             layers: Vec::new(),
             update_runtime_on: None,
+            described: None,
             snap_start: false,
         },
     }

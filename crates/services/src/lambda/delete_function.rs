@@ -32,9 +32,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<(), Error> {
             return Err(invalid("$LATEST version cannot be deleted without deleting the function.").into());
         }
         Some(alias) if is_alias(&alias) => {
-            return Err(
-                invalid("An alias is deleted with DeleteAlias; DeleteFunction takes a version.").into()
-            );
+            return Err(invalid("Deletion of aliases is not currently supported.").into());
         }
         Some(version) => lambda.store.write(move |tx| delete_version(tx, &named, &version)).await?,
     };

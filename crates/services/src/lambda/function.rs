@@ -60,6 +60,9 @@ pub(super) struct About {
     /// When it gets a newer runtime, if that was said.
     #[serde(default)]
     pub(super) update_runtime_on: Option<String>,
+    /// Of a version: the description that the function had when it was published, where it was noted.
+    #[serde(default)]
+    pub(super) described: Option<String>,
     /// Published versions are started from a snapshot.
     #[serde(default)]
     pub(super) snap_start: bool,

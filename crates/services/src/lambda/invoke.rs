@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
 
 use super::Lambda;
-use super::error::{Error, invalid, no_function};
+use super::error::{Error, invalid, not_found};
 use super::function::Function;
 use super::name::Named;
 use super::refusal::{Rest, refuse};
@@ -13,9 +13,10 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use model::{Event, Lineage, Outcome, Source, limits};
+use model::{Event, LATEST, Lineage, Outcome, Source, limits};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use store::View;
 use store::queue::{Answer, Throttled, Unanswered};
 use wire::Fault;
 use wire::rest_json::{Call, Reply};
@@ -41,19 +42,19 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     let event = event(lambda, &call, &named, source)?;
     match kind {
         "DryRun" => {
-            lambda.store.read(|view| Function::resolve(view, &named))?;
+            lambda.store.read(|view| find(view, &named))?;
             Ok(reply(StatusCode::NO_CONTENT, Bytes::new()))
         }
         "Event" => {
             let accepted = lambda.store.write(move |tx| {
-                Function::resolve(tx, &named)?;
+                find(tx, &named)?;
                 Ok::<_, Error>(tx.submit(&event)?)
             });
             accepted.await?;
             Ok(reply(StatusCode::ACCEPTED, Bytes::new()))
         }
         _ => {
-            lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
+            lambda.store.spec(&named.target())?.ok_or_else(|| no_target(&named))?;
             refuse_loop(lambda, &event)?;
             let lane = lambda.store.sync_lane();
             let tail = log_type == "Tail";
@@ -69,6 +70,20 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
             }
         }
     }
+}
+
+/// Checks that what is called is there.
+pub(super) fn find(view: &View<'_>, named: &Named) -> Result<(), Error> {
+    match Function::resolve(view, named) {
+        Err(Error::Fault(_)) => Err(no_target(named).into()),
+        found => found.map(drop),
+    }
+}
+
+/// What is called does not exist: AWS names it with the version that was meant.
+pub(super) fn no_target(named: &Named) -> Fault {
+    let qualifier = named.qualifier.as_deref().unwrap_or(LATEST);
+    not_found(format!("Function not found: {}", named.arn.qualified(qualifier)))
 }
 
 /// Refuses an event that is longer than `limit`.

@@ -4,8 +4,7 @@
 
 use super::Lambda;
 use super::error::Error;
-use super::function::Function;
-use super::invoke::{check_payload, event};
+use super::invoke::{check_payload, event, find};
 use super::name::Named;
 use model::{Source, limits};
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     lambda
         .store
         .write(move |tx| {
-            Function::resolve(tx, &named)?;
+            find(tx, &named)?;
             Ok::<_, Error>(tx.submit(&event)?)
         })
         .await?;

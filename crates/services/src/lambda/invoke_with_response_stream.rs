@@ -3,8 +3,8 @@
 //! Source: <https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html>
 
 use super::Lambda;
-use super::error::{Error, no_function};
-use super::invoke::{check_payload, event, not_supported, refuse_loop, too_many};
+use super::error::Error;
+use super::invoke::{check_payload, event, no_target, not_supported, refuse_loop, too_many};
 use super::name::Named;
 use super::refusal::refuse;
 use super::validate::Checks;
@@ -37,7 +37,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Reply, Error> {
     let named = Named::parse(&call, call.label("FunctionName"), call.query("Qualifier"))?;
     check_payload(&call, kind, limits::SYNC_PAYLOAD)?;
     let event = event(lambda, &call, &named, Source::Invoke)?;
-    lambda.store.spec(&named.target())?.ok_or_else(|| no_function(&named))?;
+    lambda.store.spec(&named.target())?.ok_or_else(|| no_target(&named))?;
     if kind == "DryRun" {
         return Ok(Reply { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Body::empty() });
     }

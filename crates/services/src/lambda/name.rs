@@ -1,21 +1,32 @@
 //! The ways to name a function: its name, `ACCOUNT:function:NAME`, or its ARN, each with a qualifier or without.
 
 use super::error::{invalid, not_found};
-use super::validate::{Checks, is_account, is_word};
+use super::validate::{Checks, all, is_account, is_word};
 use model::{FunctionArn, LATEST, Scope};
 use wire::Fault;
 use wire::rest_json::Call;
 
-/// The pattern that AWS gives for the parameter `FunctionName`; operations that only look allow a point in the name.
+/// The pattern that AWS gives for the parameter `FunctionName`; some operations allow a point in the name.
 fn pattern(operation: &str) -> String {
-    let point = if ["GetFunction", "Invoke"].contains(&operation) { r"\." } else { "" };
+    let (point, published) = match takes_point(operation) {
+        true => (r"\.", r"(\.PUBLISHED)?"),
+        false => ("", ""),
+    };
     format!(
-        r"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{{2}}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{{1}}:)?(\d{{12}}:)?(function:)?([a-zA-Z0-9-_{point}]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
+        r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{{2}}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{{1}}:)?(\d{{12}}:)?(function:)?([a-zA-Z0-9-_{point}]+)(:(\$LATEST{published}|[a-zA-Z0-9-_]+))?"
     )
+}
+
+/// Operations whose pattern for names has a point, though no function has one.
+fn takes_point(operation: &str) -> bool {
+    ["GetFunction", "Invoke", "DeleteFunction"].contains(&operation)
 }
 
 /// The longest whole name in any form, for operations that change the function and for others.
 const LONGEST: (usize, usize) = (140, 170);
+
+/// The pattern that AWS gives for the parameter `Qualifier`.
+const QUALIFIER: &str = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+";
 
 /// The longest name of a function by itself.
 const LONGEST_NAME: usize = 64;
@@ -39,23 +50,26 @@ impl Named {
     }
 
     fn within(scope: &Scope, operation: &str, name: &str, qualifier: Option<&str>) -> Result<Self, Fault> {
-        let parts = Parts::of(name);
-        let mut checks = Checks::default();
+        let parts = Parts::of(name, takes_point(operation));
         let creates = operation == "CreateFunction";
+        if creates && parts.as_ref().is_some_and(|parts| parts.name == name) {
+            check_short(name)?;
+        }
+        let mut checks = Checks::default();
         let longest = if creates || operation == "DeleteFunction" { LONGEST.0 } else { LONGEST.1 };
-        checks.length("functionName", name, 1, longest);
         checks.pattern("functionName", name, &pattern(operation), parts.is_some());
+        if parts.is_some() || creates || name.is_empty() {
+            checks.length("functionName", name, 1, longest);
+        }
         if let Some(qualifier) = qualifier {
             let fits = qualifier.chars().all(|c| c.is_ascii_alphanumeric() || "$_-".contains(c));
             checks.length("qualifier", qualifier, 1, 128);
-            checks.pattern("qualifier", qualifier, "(|[a-zA-Z0-9$_-]+)", fits);
+            checks.pattern("qualifier", qualifier, QUALIFIER, fits);
         }
         checks.finish()?;
         let Some(parts) = parts else { return Err(invalid("The function's name cannot be read.")) };
-        if creates && parts.name.len() > LONGEST_NAME {
-            let mut checks = Checks::default();
-            checks.length("functionName", parts.name, 1, LONGEST_NAME);
-            return Err(checks.finish().err().map_or_else(|| invalid(""), |fault| invalid(fault.message)));
+        if creates {
+            check_short(parts.name)?;
         }
         if let Some(region) = parts.region.filter(|region| *region != scope.region) {
             return Err(not_found(format!(
@@ -106,9 +120,10 @@ impl Named {
     /// # Errors
     /// Also the qualifier of a version or an alias.
     pub(super) fn latest(call: &Call, name: &str) -> Result<Self, Fault> {
-        match Named::parse(call, name, None)? {
-            named if named.qualifier.as_deref() == Some(LATEST) => Ok(Named { qualifier: None, ..named }),
-            _ => Named::whole(call, name),
+        let named = Named::parse(call, name, None)?;
+        match named.qualifier.as_deref() {
+            None | Some(LATEST) => Ok(Named { qualifier: None, ..named }),
+            Some(_) => Err(invalid("Current operation does not support versions other than $LATEST")),
         }
     }
 
@@ -126,6 +141,13 @@ impl Named {
     }
 }
 
+/// Refuses the name of a new function that is too long, with another code than other constraints.
+fn check_short(name: &str) -> Result<(), Fault> {
+    let mut checks = Checks::default();
+    checks.length("functionName", name, 1, LONGEST_NAME);
+    checks.finish().map_err(|fault| invalid(fault.message))
+}
+
 #[derive(Debug, PartialEq)]
 struct Parts<'a> {
     region: Option<&'a str>,
@@ -136,7 +158,10 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// Takes a name apart from its front; each optional part is taken only if a name can still follow.
-    fn of(text: &'a str) -> Option<Self> {
+    fn of(text: &'a str, point: bool) -> Option<Self> {
+        let is_name = |name: &str| {
+            is_word(name) || (point && all(name, |c| c == '.' || is_word(c.encode_utf8(&mut [0; 4]))))
+        };
         let mut rest: Vec<&str> = text.split(':').collect();
         if let ["arn", partition, "lambda", _, ..] = rest[..] {
             if partition != "aws" && !partition.starts_with("aws-") {
@@ -148,8 +173,8 @@ impl<'a> Parts<'a> {
         let account = take(&mut rest, is_account);
         take(&mut rest, |part| part == "function");
         match rest[..] {
-            [name] if is_word(name) => Some(Parts { region, account, name, qualifier: None }),
-            [name, qualifier] if is_word(name) && (qualifier == LATEST || is_word(qualifier)) => {
+            [name] if is_name(name) => Some(Parts { region, account, name, qualifier: None }),
+            [name, qualifier] if is_name(name) && (qualifier == LATEST || is_word(qualifier)) => {
                 Some(Parts { region, account, name, qualifier: Some(qualifier) })
             }
             _ => None,
@@ -163,7 +188,7 @@ fn take<'a>(rest: &mut Vec<&'a str>, fits: impl Fn(&str) -> bool) -> Option<&'a 
 
 /// Whether `text` looks like `us-east-1` or `us-gov-west-1`.
 fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
+    let parts: Vec<&str> = text.strip_prefix("eusc-").unwrap_or(text).split('-').collect();
     let lower = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase());
     (3..=4).contains(&parts.len())
         && parts[0].len() == 2
@@ -211,7 +236,7 @@ mod tests {
             ("GetPolicy", "a:b:c", None, VALIDATION, "pattern"),
             ("GetPolicy", "arn:aws:s3:::bucket", None, VALIDATION, "pattern"),
             ("GetPolicy", "resize.py", None, VALIDATION, "pattern"),
-            ("GetPolicy", "resize", Some("a.b"), VALIDATION, "(|[a-zA-Z0-9$_-]+)"),
+            ("GetPolicy", "resize", Some("a.b"), VALIDATION, r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"),
             ("CreateFunction", &long, None, "InvalidParameterValueException", "less than or equal to 64"),
             ("CreateFunction", &longer, None, VALIDATION, "less than or equal to 140"),
             ("GetPolicy", "resize:7", Some("8"), "InvalidParameterValueException", "does not match"),

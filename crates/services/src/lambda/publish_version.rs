@@ -50,7 +50,14 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             publish(tx, latest, input.description)
         })
         .await?;
-    Ok(lambda.shown(&published, published.spec.arn.as_str()))
+    Ok(lambda.published(&published, published.function.about.snap_start))
+}
+
+/// A version that was asked for.
+pub(super) struct Published {
+    pub(super) function: Function,
+    /// It was not there before.
+    pub(super) new: bool,
 }
 
 /// Makes `latest` the next version, unless the last one is just like it: then that one.
@@ -58,13 +65,14 @@ pub(super) fn publish(
     tx: &Tx<'_>,
     mut latest: Function,
     description: Option<String>,
-) -> Result<Function, Error> {
+) -> Result<Published, Error> {
     if let Some(last) = last_version(tx, &latest)?
         && is_like(&last, &latest)
     {
-        return Ok(last);
+        return Ok(Published { function: last, new: false });
     }
     latest.about.published += 1;
+    latest.about.revision = new_revision();
     latest.save(tx)?;
     let number = latest.about.published.to_string();
     let mut version = latest;
@@ -73,13 +81,14 @@ pub(super) fn publish(
     // What waits ahead of the events of a version is asked for by provisioned concurrency.
     version.spec.ahead = 0;
     version.about.tags.clear();
+    version.about.described = Some(version.about.description.clone());
     version.about.description = description.unwrap_or(version.about.description);
     version.about.revision = new_revision();
     version.about.modified = tx.now();
     tx.link_again(version.about.zip)?;
     version.about.layers.iter().try_for_each(|layer| tx.link_again(layer.zip))?;
     version.save(tx)?;
-    Ok(version)
+    Ok(Published { function: version, new: true })
 }
 
 fn last_version(tx: &Tx<'_>, latest: &Function) -> Result<Option<Function>, Error> {
@@ -99,16 +108,25 @@ fn is_like(version: &Function, latest: &Function) -> bool {
     spec.ahead = version.spec.ahead;
     spec == version.spec
         && version.about.role == latest.about.role
+        && version.about.described.as_ref().is_none_or(|then| *then == latest.about.description)
         && version.about.snap_start == latest.about.snap_start
         && version.about.layers == latest.about.layers
 }
 
 impl Lambda {
-    /// Answers a change that may have published a version.
+    /// Answers a change of a function.
     pub(super) fn changed(&self, function: &Function) -> Value {
-        match function.spec.arn.qualifier() {
-            Some(_) => self.shown(function, function.spec.arn.as_str()),
-            None => function.configuration(function.spec.arn.as_str(), Phase::Updating, &self.runtimes),
+        function.configuration(function.spec.arn.as_str(), Phase::Updating, &self.runtimes)
+    }
+
+    /// Answers with a version. AWS is still busy with one that has new code or is started from a snapshot, and clients
+    /// wait for the end; here the next look finds it ready.
+    pub(super) fn published(&self, published: &Published, takes_time: bool) -> Value {
+        let Published { function, new } = published;
+        let arn = function.spec.arn.as_str();
+        match *new && takes_time {
+            true => function.configuration(arn, Phase::Creating, &self.runtimes),
+            false => self.shown(function, arn),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::Lambda;
 use super::error::{Error, conflict, invalid};
+use super::function::{Function, new_revision};
 use super::name::Named;
 use super::provisioned::{PROVISIONED, Provisioned, asked, check_requested, staff, version_of};
 use super::validate::Checks;
@@ -53,6 +54,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             check_rivals(tx, &named.arn, &arn)?;
             let asked = Provisioned { requested, modified: tx.now() };
             tx.put(&PROVISIONED, arn.as_str(), &asked)?;
+            revise(tx, &arn)?;
             staff(tx, &named.arn)?;
             Ok::<_, Error>(asked.shown(0))
         })
@@ -86,13 +88,24 @@ pub(super) fn owner(view: &View<'_>, named: &Named) -> Result<FunctionArn, Error
             return Err(invalid(message).into());
         }
         Some(alias) if is_alias(alias) => drop(super::alias::find(view, &arn)?),
-        Some(_) => drop(super::function::Function::resolve(view, named)?),
+        Some(_) => drop(Function::resolve(view, named)?),
     }
     if version_of(view, &arn)?.is_none() {
         let message = "Provisioned Concurrency Configs cannot be applied to unpublished function versions.";
         return Err(invalid(message).into());
     }
     Ok(arn)
+}
+
+/// The version that gets processes has another revision from then on.
+fn revise(tx: &Tx<'_>, arn: &FunctionArn) -> Result<(), Error> {
+    if let Some(version) = version_of(tx, arn)?
+        && let Some(mut version) = Function::find(tx, &version)?
+    {
+        version.about.revision = new_revision();
+        version.save(tx)?;
+    }
+    Ok(())
 }
 
 /// A version has its processes by itself or through an alias, not both.

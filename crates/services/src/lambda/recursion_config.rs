@@ -30,7 +30,7 @@ pub(super) async fn put(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     refuse(call.operation, &input.rest)?;
     let mut checks = Checks::default();
     if let Some(said) = checks.required("recursiveLoop", input.recursive_loop.as_deref()) {
-        checks.one_of("recursiveLoop", said, &["Allow", "Terminate"]);
+        checks.one_of("recursiveLoop", said, &["Terminate", "Allow"]);
     }
     checks.finish()?;
     let named = Named::whole(&call, &input.function_name)?;

@@ -247,9 +247,9 @@ impl Settings {
         if variables.values().any(|value| value.contains('\0')) {
             return Err(invalid(format!("{UNABLE} contains a value with a zero byte.")));
         }
-        let size: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if size > limits::ENVIRONMENT {
-            let measured = serde_json::to_string(variables).unwrap_or_default();
+        // AWS measures them as it shows them.
+        let measured = serde_json::to_string(variables).unwrap_or_default();
+        if measured.len() > limits::ENVIRONMENT {
             return Err(invalid(format!("{UNABLE} exceeded the 4KB limit. String measured: {measured}")));
         }
         Ok(())
@@ -395,7 +395,7 @@ mod tests {
         for settings in [
             json!({"Role": "arn:aws:iam::000000000000:role/service-role/x", "Handler": "a.b", "Timeout": 900}),
             json!({"MemorySize": 10240, "EphemeralStorage": {"Size": 512}, "Runtime": "python3.11"}),
-            json!({"Environment": {"Variables": {"NAME": "v".repeat(4092)}}}),
+            json!({"Environment": {"Variables": {"NAME": "v".repeat(4085)}}}),
             json!({"FunctionName": "f", "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/f"}}),
         ] {
             check(settings.clone()).unwrap_or_else(|fault| panic!("{settings}: {fault}"));
@@ -419,7 +419,7 @@ mod tests {
                 "Reserved keys used in this request: AWS_REGION",
             ),
             (
-                json!({"Environment": {"Variables": {"NAME": "v".repeat(4093)}}}),
+                json!({"Environment": {"Variables": {"NAME": "v".repeat(4086)}}}),
                 "InvalidParameterValueException",
                 "4KB limit",
             ),

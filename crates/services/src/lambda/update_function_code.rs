@@ -4,10 +4,10 @@
 
 use super::Lambda;
 use super::code::Code;
-use super::error::Error;
+use super::error::{Error, invalid};
 use super::function::{Function, Phase};
 use super::name::Named;
-use super::publish_version::publish;
+use super::publish_version::{Published, publish};
 use super::settings::{check_architectures, has_architecture};
 use super::validate::Checks;
 use serde::Deserialize;
@@ -37,6 +37,10 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
     check_architectures(&mut checks, architectures.as_deref());
     checks.finish()?;
     has_architecture(call.operation, architectures.as_deref())?;
+    if code.is_image() {
+        let message = "Please don't provide ImageUri when updating a function with packageType Zip.";
+        return Err(invalid(message).into());
+    }
     let _change = lambda.busy.begin(&named.arn)?;
     // A look before the work; the transaction decides.
     let present = lambda.store.read(|view| Function::load(view, &named))?;
@@ -66,14 +70,26 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             function.about.zip_len = staged.zip.len;
             function.touch(tx.now());
             function.save(tx)?;
-            let changed = if publish_too { publish(tx, function, None)? } else { function };
+            let changed = match publish_too {
+                true => Changed::Version(publish(tx, function, None)?),
+                false => Changed::Latest(function),
+            };
             Ok::<_, Error>((changed, old_zip))
         })
         .await;
     // Whichever of the two nothing links now goes.
     let unused = updated.as_ref().map_or(new_zip, |(_, old_zip)| *old_zip);
     lambda.remove_zip(unused);
-    updated.map(|(function, _)| lambda.changed(&function))
+    updated.map(|(changed, _)| match changed {
+        Changed::Latest(function) => lambda.changed(&function),
+        Changed::Version(version) => lambda.published(&version, true),
+    })
+}
+
+/// What an update answers with.
+enum Changed {
+    Latest(Function),
+    Version(Published),
 }
 
 #[cfg(test)]

@@ -32,8 +32,12 @@ struct Answer {
 pub(super) fn response(payload: &Bytes) -> Result<Response, String> {
     let value: Value = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
     if value.get("statusCode").is_none() {
-        // Lambda infers the rest: the whole answer is the body, as the JSON that it is, a string in its quotes.
-        let mut response = Response::new(Body::from(payload.clone()));
+        // Lambda infers the rest: the whole answer is the body, a text as it is and anything else as compact JSON.
+        let body = match value {
+            Value::String(text) => Bytes::from(text),
+            _ => compact(payload),
+        };
+        let mut response = Response::new(Body::from(body));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         return Ok(response);
     }
@@ -52,6 +56,22 @@ pub(super) fn response(payload: &Bytes) -> Result<Response, String> {
         Head { status_code: answer.status_code, headers: answer.headers, cookies: answer.cookies },
     )?;
     Ok(response)
+}
+
+/// JSON without the white space between its tokens; all else stays as it was written.
+fn compact(json: &[u8]) -> Bytes {
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.iter().copied().filter(|byte| {
+        let plain = !in_text;
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            _ => {}
+        }
+        !(plain && byte.is_ascii_whitespace())
+    });
+    kept.collect()
 }
 
 /// Status and headers as a function gives them.
@@ -139,7 +159,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_bare_answer_is_the_body() {
-        assert_eq!(answer_of(json!("hello")).await.unwrap().2, "\"hello\"");
+        assert_eq!(answer_of(json!("hello \"you\"")).await.unwrap().2, "hello \"you\"");
+        assert_eq!(
+            compact(br#" { "b" : [ 1 , "a \" b\\" ] , "a" : null } "#),
+            r#"{"b":[1,"a \" b\\"],"a":null}"#
+        );
         let (status, headers, body) = answer_of(json!({"a": 1})).await.unwrap();
         assert_eq!((status, &body[..]), (200, &b"{\"a\":1}"[..]));
         assert_eq!(headers, [("content-type".to_owned(), "application/json".to_owned())]);

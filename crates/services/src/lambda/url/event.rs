@@ -5,14 +5,18 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
 use http::request::Parts;
-use model::{RequestId, Timestamp};
+use model::{Lineage, RequestId, Timestamp};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use wire::credential::query_pairs;
+
+/// Where requests come from, as far as functions are told.
+const SOURCE: &str = "127.0.0.1";
 
 const CLF_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
@@ -29,7 +33,8 @@ pub(super) fn event(
     now: Timestamp,
     caller: Option<&(String, String)>,
 ) -> Bytes {
-    let headers = joined_headers(head);
+    let mut headers = joined_headers(head);
+    add_forwarded(&mut headers, id);
     let path = match head.uri.path().get(base..) {
         Some(path) if path.starts_with('/') => path,
         _ => "/",
@@ -49,9 +54,9 @@ pub(super) fn event(
             "domainPrefix": host.split('.').next().unwrap_or_default(),
             "http": {
                 "method": head.method.as_str(),
-                "path": path,
+                "path": percent_decode_str(path).decode_utf8_lossy(),
                 "protocol": format!("{:?}", head.version),
-                "sourceIp": "127.0.0.1",
+                "sourceIp": SOURCE,
                 "userAgent": headers.get(USER_AGENT.as_str()).map(String::as_str).unwrap_or_default(),
             },
             "requestId": id.to_string(),
@@ -119,6 +124,23 @@ fn joined_headers(head: &Parts) -> BTreeMap<String, String> {
     headers
 }
 
+/// What Lambda's own front tells of the connection, unless another front has told it already.
+fn add_forwarded(headers: &mut BTreeMap<String, String>, id: RequestId) {
+    headers.remove(CONNECTION.as_str());
+    let host = headers.get(HOST.as_str()).map(String::as_str).unwrap_or_default();
+    let port = host.rsplit_once(':').map_or("80", |(_, port)| port).to_owned();
+    let root = id.trace_header(false, &Lineage::default());
+    let root = root.split(';').next().unwrap_or_default().to_owned();
+    for (name, value) in [
+        ("x-amzn-trace-id", root),
+        ("x-forwarded-for", SOURCE.to_owned()),
+        ("x-forwarded-port", port),
+        ("x-forwarded-proto", "http".to_owned()),
+    ] {
+        headers.entry(name.to_owned()).or_insert(value);
+    }
+}
+
 fn joined_query(query: &str) -> Value {
     let mut parameters = Map::new();
     for (name, value) in query_pairs(query) {
@@ -175,7 +197,14 @@ mod tests {
             .header("X-Thing", "two")
             .header("Content-Type", "application/json; charset=utf-8");
         let event = event_of(request, "{\"n\":1}", 15);
-        assert_eq!(event["rawPath"], "/a%20b/c");
+        assert_eq!(
+            (&event["rawPath"], &event["requestContext"]["http"]["path"]),
+            (&json!("/a%20b/c"), &json!("/a b/c"))
+        );
+        assert_eq!(
+            (&event["headers"]["x-forwarded-port"], &event["headers"]["x-forwarded-proto"]),
+            (&json!("80"), &json!("http"))
+        );
         assert_eq!(event["rawQueryString"], "x=1&x=2&y=%C3%A9");
         assert_eq!(event["queryStringParameters"], json!({"x": "1,2", "y": "é"}));
         assert_eq!(event["cookies"], json!(["a=1", "b=2"]));

@@ -122,7 +122,11 @@ struct Refusal {
     message: &'static str,
 }
 
-const FORBIDDEN: Refusal = Refusal { status: StatusCode::FORBIDDEN, message: "Forbidden" };
+const FORBIDDEN: Refusal = Refusal {
+    status: StatusCode::FORBIDDEN,
+    message: "Forbidden. For troubleshooting Function URL authorization issues, see: \
+              https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html",
+};
 const BAD_GATEWAY: Refusal = Refusal { status: StatusCode::BAD_GATEWAY, message: "Internal Server Error" };
 const INTERNAL: Refusal =
     Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, message: "Internal Server Error" };
@@ -139,10 +143,19 @@ const NO_UPGRADE: Refusal = Refusal {
 
 impl Refusal {
     fn response(self) -> Response {
+        if self.status == StatusCode::BAD_GATEWAY {
+            let mut response = Response::new(Body::from(bytes::Bytes::from(self.message)));
+            *response.status_mut() = self.status;
+            return response;
+        }
         let body = serde_json::json!({ "Message": self.message }).to_string();
         let mut response = Response::new(Body::from(bytes::Bytes::from(body)));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.status == StatusCode::FORBIDDEN {
+            let kind = HeaderValue::from_static("AccessDeniedException");
+            response.headers_mut().insert("x-amzn-errortype", kind);
+        }
         response
     }
 }
