@@ -8,8 +8,8 @@ use super::error::{Result, refuse, with_details};
 use super::settings::CORS;
 use http::header::*;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use s3s::dto::{CORSConfiguration, CORSRule};
 use s3s::S3ErrorCode;
+use s3s::dto::{CORSConfiguration, CORSRule};
 
 /// What a browser says of a request from another origin.
 #[derive(Clone, Debug)]

@@ -61,7 +61,10 @@ impl Change<'_> {
                         .then(|| hex(&self.sequence.to_be_bytes()).to_ascii_uppercase()),
                 },
             },
-            glacier_event_data: self.object.filter(|_| self.kind == Kind::RestoreCompleted).and_then(restored),
+            glacier_event_data: self
+                .object
+                .filter(|_| self.kind == Kind::RestoreCompleted)
+                .and_then(restored),
         };
         serde_json::to_vec(&Document { records: [record] }).map(Bytes::from)
     }

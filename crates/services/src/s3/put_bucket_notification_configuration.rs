@@ -64,7 +64,8 @@ fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool, id: &str) -> Re
             let kind = if destination::is_queue(&rule.destination) { "queue" } else { "Lambda" };
             let number = missing.len() / 2 + 1;
             missing.push((format!("ArgumentName{number}"), rule.destination.clone()));
-            missing.push((format!("ArgumentValue{number}"), format!("The destination {kind} does not exist")));
+            missing
+                .push((format!("ArgumentValue{number}"), format!("The destination {kind} does not exist")));
         }
     }
     if !missing.is_empty() {
