@@ -38,11 +38,11 @@ pub(super) async fn run(
     let (headers, context) = (request.headers, context.clone());
     let (deleted, errors) = state
         .change(None, move |tx| {
-            existing(tx, &bucket)?;
+            let versioned = existing(tx, &bucket)?.versioning.is_some();
             let asked = context.asked(&headers, "", tx.now());
             let (mut deleted, mut errors, mut unlinked) = (Vec::new(), Vec::new(), Unlinked::new());
             for object in wanted.objects {
-                match delete_one(tx, &origin, &asked, &bucket, &object, bypass) {
+                match delete_one(tx, &origin, &asked, (&bucket, versioned), &object, bypass) {
                     Ok((removed, blobs)) => {
                         unlinked.extend(blobs);
                         deleted.push(told(object, removed));
@@ -65,7 +65,7 @@ fn delete_one(
     tx: &Tx<'_>,
     origin: &Origin,
     asked: &Asked<'_>,
-    bucket: &str,
+    (bucket, versioned): (&str, bool),
     object: &ObjectIdentifier,
     bypass: bool,
 ) -> Result<(Removed, Unlinked)> {
@@ -78,8 +78,10 @@ fn delete_one(
     let version = object.version_id.as_deref();
     let deed = Deed { operation: "DeleteObject", bucket, key: Some(&object.key), version };
     authorize::check(tx, deed, asked)?;
-    // Unlike DeleteObject, this tells of a version that is not there.
-    if version.is_some() && version::find(tx, bucket, &object.key, version)?.is_none() {
+    // Unlike DeleteObject, this tells of a version that never was; one that was removed before is removed once more.
+    if let Some(id) = version.filter(|id| *id != version::NULL)
+        && !(versioned && version::was_given(tx, id)?)
+    {
         return Err(no_such_version());
     }
     let if_match = object.e_tag.clone().map(ETagCondition::ETag);

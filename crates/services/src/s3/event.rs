@@ -8,8 +8,8 @@ use super::request::Context;
 use crate::object::Object;
 use model::{Lineage, RequestId};
 use serde::{Deserialize, Serialize};
-use store::Tx;
 use store::kv::{Stored, Table};
+use store::{Tx, View};
 
 /// The last number of [`next_sequence`], under the key `""`.
 const TOLD: Table<Told> = Table::new("s3.told");
@@ -122,10 +122,15 @@ pub(super) fn notify(
     Ok(())
 }
 
+/// The last number of [`next_sequence`].
+pub(super) fn last_sequence(view: &View<'_>) -> Result<u64> {
+    Ok(view.get(&TOLD, "")?.map_or(0, |told| told.0))
+}
+
 /// Rises with every version that is made and with every change that is told of: changes of one key can be put in order
 /// by it.
 pub(super) fn next_sequence(tx: &Tx<'_>) -> Result<u64> {
-    let next = tx.get(&TOLD, "")?.map_or(0, |told| told.0) + 1;
+    let next = last_sequence(tx)? + 1;
     tx.put(&TOLD, "", &Told(next))?;
     Ok(next)
 }

@@ -8,7 +8,7 @@
 
 use super::bucket::{Bucket, Versioning};
 use super::error::{Error, Result, detailed};
-use super::event::next_sequence;
+use super::event::{last_sequence, next_sequence};
 pub(super) use crate::object::versions::{Entry, Marker, NULL, VERSIONS, base};
 use crate::object::versions::{NULLS, Sequence, escape, sequence_of, slot};
 use crate::object::{OBJECTS, Object, object_key};
@@ -70,6 +70,12 @@ fn new_id(tx: &Tx<'_>) -> Result<(String, u64)> {
     bytes[..8].copy_from_slice(&sequence.to_be_bytes());
     bytes[8..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
     Ok((URL_SAFE_NO_PAD.encode(bytes), sequence))
+}
+
+/// Whether an id can be one that was given here, to a version that may be gone.
+pub(super) fn was_given(view: &View<'_>, id: &str) -> Result<bool> {
+    let last = last_sequence(view)?;
+    Ok(sequence_of(id).is_some_and(|sequence| sequence <= last))
 }
 
 /// Whether an id that is not one of ours looks like one that a server like this gave.
