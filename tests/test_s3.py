@@ -200,7 +200,10 @@ def test_conditions(s3, bucket):
         call(Bucket=bucket, Key="k", IfMatch=etag)
         call(Bucket=bucket, Key="k", IfMatch=etag, IfUnmodifiedSince=past)
         refused("304", call, 304, Bucket=bucket, Key="k", IfNoneMatch=etag)
-        refused("304", call, 304, Bucket=bucket, Key="k", IfModifiedSince=future)
+        modified = call(Bucket=bucket, Key="k")["LastModified"]
+        refused("304", call, 304, Bucket=bucket, Key="k", IfModifiedSince=modified)
+        # A time to come is no condition.
+        call(Bucket=bucket, Key="k", IfModifiedSince=future)
     refused("PreconditionFailed", s3.get_object, 412, Bucket=bucket, Key="k", IfMatch='"other"')
     refused("PreconditionFailed", s3.get_object, 412, Bucket=bucket, Key="k", IfUnmodifiedSince=past)
     refused("PreconditionFailed", s3.put_object, 412, Bucket=bucket, Key="k", Body=b"y", IfNoneMatch="*")

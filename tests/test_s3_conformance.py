@@ -49,7 +49,7 @@ def website(**rule):
      (400, "InvalidRequest", "The provided HTTP error code (399) is not valid. Valid codes are 4XX or 5XX.")),
     ("put_bucket_website", website(Redirect={"Protocol": "ftp", "HostName": "h"}), (400, "InvalidRequest", None)),
     ("put_bucket_website", website(Redirect={}), (400, "MalformedXML", None)),
-    ("put_bucket_website", website(Condition={}), (400, "MalformedXML", None)),
+    ("put_bucket_website", website(Condition={}), (400, "InvalidRequest", None)),
 ])
 def test_refusals_are_those_of_s3(s3, bucket, call, arguments, expected):
     status, code, message = error(getattr(s3, call), Bucket=bucket, **arguments)

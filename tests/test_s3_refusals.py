@@ -114,7 +114,7 @@ def test_who_signs_nothing(server, bucket, method, path, headers, expected):
     ("GET", "/missing?partNumber=10001", {}, "400 InvalidArgument"),
     ("GET", "/k?versionId=", {}, "400 InvalidArgument"),
     ("GET", "/k?versionId=bogus", {}, "400 InvalidArgument"),
-    ("GET", "/k?versionId=01BX5ZZKBKACTAV9WEVGEMMVRZ", {}, "404 NoSuchVersion"),
+    ("GET", "/k?versionId=01BX5ZZKBKACTAV9WEVGEMMVRZ", {}, "400 InvalidArgument"),
     ("GET", "/" + "k" * 1025, {}, "400 KeyTooLongError"),
     ("DELETE", "/" + "k" * 1025, {}, "400 KeyTooLongError"),
     ("PUT", "/a/../../b", {}, "400 InvalidURI"),

@@ -172,8 +172,12 @@ pub const CONNECTIONS: usize = 16_384;
 /// Connections of one function's process to the platform, open at one time at the most.
 pub const CONNECTIONS_INSIDE: usize = 1_024;
 
-/// How long a client may take to send the head of a request.
+/// How long a client may take to send the head of a request, once it has begun.
 pub const REQUEST_HEAD: Duration = Duration::from_secs(30);
+
+/// How long a connection is kept that nothing is asked on: as long as nginx keeps one.
+/// Source: <https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout>
+pub const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 
 // SQL databases behind the RDS Data API. AWS's values are those of
 // <https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/data-api.limitations.html> and of the API's model.

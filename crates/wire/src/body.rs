@@ -1,5 +1,6 @@
 //! Request and response bodies: streams of bytes whose size is bounded by whoever reads them.
 
+use crate::idle::Answered;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -13,7 +14,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body of either direction.
 #[derive(Debug)]
-pub struct Body(UnsyncBoxBody<Bytes, BoxError>);
+pub struct Body {
+    bytes: UnsyncBoxBody<Bytes, BoxError>,
+    /// That it is an answer's, until it is dropped.
+    answered: Option<Answered>,
+}
 
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +43,13 @@ impl Body {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Body(body.map_err(Into::into).boxed_unsync())
+        Body { bytes: body.map_err(Into::into).boxed_unsync(), answered: None }
+    }
+
+    /// The same as an answer's: once it has been sent, the connection waits for the next request.
+    pub(crate) fn answering(mut self, answered: Answered) -> Self {
+        self.answered = Some(answered);
+        self
     }
 
     /// Reads all of it: at most `limit` bytes, within [`limits::REQUEST_BODY_TIME`].
@@ -63,7 +74,7 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Body(Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+        Body::stream(Full::new(bytes))
     }
 }
 
@@ -75,15 +86,15 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.0).poll_frame(context)
+        Pin::new(&mut self.bytes).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.bytes.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.bytes.size_hint()
     }
 }
 

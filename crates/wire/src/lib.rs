@@ -10,6 +10,7 @@ pub mod body;
 pub mod credential;
 pub mod event_stream;
 mod fault;
+mod idle;
 pub mod request;
 pub mod rest_json;
 pub mod route;

@@ -1,6 +1,7 @@
 //! Connections: accepted, bounded in number, served, and closed in an orderly way.
 
-use crate::{Caller, Request, Service, unread};
+use crate::{Caller, Request, Service, idle, unread};
+use http::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -27,7 +28,8 @@ pub async fn serve(
     grace: Duration,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits::REQUEST_HEAD);
+    // How long to wait for a head is known where the bytes are read.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(128);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(room));
@@ -38,19 +40,24 @@ pub async fn serve(
         };
         let Some((stream, permit)) = accepted else { continue };
         let (caller, service, clock) = (caller.clone(), service.clone(), clock.clone());
+        let state = idle::State::new();
+        let stream = TokioIo::new(stream);
+        let stream = idle::Watched::new(stream, state.clone(), limits::IDLE_CONNECTION, limits::REQUEST_HEAD);
         let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (head, body) = request.into_parts();
+            state.begin(head.version > Version::HTTP_11);
+            let answered = state.until_answered();
             let id = RequestId::new(clock.now());
-            let (body, unread) = unread::watch(body, head.version);
+            let (body, unread) = unread::watch(body, &head);
             let request = Request { head, body, caller: caller.clone(), credential: None, id };
             let service = service.clone();
             async move {
                 let mut answer = service.call(request).await;
                 unread::tell(&unread, &mut answer);
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(answer.map(|body| body.answering(answered)))
             }
         });
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), answer).into_owned());
+        let connection = graceful.watch(builder.serve_connection(stream, answer).into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");

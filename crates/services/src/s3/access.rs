@@ -1,7 +1,8 @@
 //! What is let through once `s3s` has found the operation, and before it reads the body.
 
 use super::authorize::{self, Deed};
-use super::error::not_supported;
+use super::error::{not_supported, with_details};
+use super::find;
 use super::operations::OPERATIONS;
 use super::policy_condition::Asked;
 use super::request::Context;
@@ -76,12 +77,13 @@ impl Supported {
                     authorize::check_owner(view, bucket, owner)?;
                 }
                 // What somebody may write is no way to what they may not read.
-                if let Some(Source { bucket, key, version }) = &source {
+                if let Some(source @ Source { bucket, key, version }) = &source {
                     if let Some(owner) = expected("x-amz-source-expected-bucket-owner") {
                         authorize::check_owner(view, bucket, owner)?;
                     }
                     let deed = authorize::reading(bucket, key, version.as_deref());
-                    authorize::check(view, deed, &Asked { headers: None, query: "", ..asked.clone() })?;
+                    authorize::check(view, deed, &Asked { headers: None, query: "", ..asked.clone() })
+                        .map_err(|error| find::about_source(error, source))?;
                 }
                 grants::check_one_kind(context.headers())?;
                 if grants::by_grant(context.headers()) {
@@ -104,14 +106,21 @@ fn has_length(headers: &HeaderMap) -> bool {
 }
 
 /// The longest key, in bytes.
-const KEY: usize = 1_024;
+pub(super) const LONGEST_KEY: usize = 1_024;
+
+/// The error for a longer one.
+pub(super) fn too_long(key: &str) -> S3Error {
+    with_details(
+        S3ErrorCode::KeyTooLongError,
+        "Your key is too long",
+        &[("Size", &key.len().to_string()), ("MaxSizeAllowed", &LONGEST_KEY.to_string())],
+    )
+}
 
 /// Refuses a key that cannot be.
 fn check_key(path: &S3Path) -> S3Result<()> {
     match path {
-        S3Path::Object { key, .. } if key.len() > KEY => {
-            Err(S3Error::with_message(S3ErrorCode::KeyTooLongError, "Your key is too long"))
-        }
+        S3Path::Object { key, .. } if key.len() > LONGEST_KEY => Err(too_long(key)),
         S3Path::Object { key, .. } if climbs_out(key) => {
             Err(S3Error::with_message(S3ErrorCode::InvalidURI, "Couldn't parse the specified URI."))
         }

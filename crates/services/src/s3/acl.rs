@@ -5,7 +5,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html>
 
 use super::bucket::{Bucket, existing};
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::settings::PUBLIC_ACCESS_BLOCK;
 use crate::object::acl::{Acl, Granted, Grantee};
 use s3s::S3ErrorCode;
@@ -37,7 +37,11 @@ pub(super) fn of_canned(canned: &str) -> Result<Option<Acl>> {
     {
         Ok(Some(Acl::Canned(canned.to_owned())))
     } else {
-        Err(refuse(S3ErrorCode::InvalidArgument, ""))
+        Err(detailed(
+            S3ErrorCode::InvalidArgument,
+            "",
+            &[("ArgumentName", "x-amz-acl"), ("ArgumentValue", canned)],
+        ))
     }
 }
 

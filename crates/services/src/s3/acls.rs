@@ -5,7 +5,7 @@
 use super::State;
 use super::acl::{check, grants};
 use super::bucket::{BUCKETS, existing};
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::event::{Kind, Origin, notify};
 use super::find;
 use super::grants::{in_headers, of_document, of_headers, owner, told};
@@ -109,9 +109,11 @@ impl Wanted {
                 Err(refuse(S3ErrorCode::UnexpectedContent, "This request does not support content"))
             }
             (true, None) => of_headers(&self.headers),
-            (false, None) => {
-                Err(refuse(S3ErrorCode::MissingSecurityHeader, "Your request was missing a required header"))
-            }
+            (false, None) => Err(detailed(
+                S3ErrorCode::MissingSecurityHeader,
+                "Your request was missing a required header",
+                &[("MissingHeaderName", "x-amz-acl")],
+            )),
         }
     }
 }

@@ -224,6 +224,14 @@ pub(super) fn reading<'a>(bucket: &'a str, key: &'a str, version: Option<&'a str
 
 /// Whether the bucket is `expected`'s: a caller says so in order not to talk to a stranger's.
 pub(super) fn check_owner(view: &View<'_>, bucket: &str, expected: &str) -> Result<()> {
+    if !wire::is_account(expected) {
+        return Err(refuse(
+            S3ErrorCode::Custom("InvalidBucketOwnerAWSAccountID".into()),
+            format!(
+                "The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]"
+            ),
+        ));
+    }
     match view.get(&BUCKETS, bucket)? {
         Some(of) if of.owner() != expected => Err(denied()),
         _ => Ok(()),

@@ -3,8 +3,11 @@
 //! Whoever reads the body sees it break off when something is wrong; why is in the [`Report`], and the answer is
 //! made from that. A body that was read to its end without an error is what the client meant to send.
 
-use super::checksum::{Algorithm, Digests, Hashers};
+use super::checksum::{Algorithm, Digests, Hashers, hex};
+use super::error::with_details;
 use super::headers::{Claims, too_large};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use model::limits;
@@ -144,8 +147,12 @@ impl Verified {
                 "The provided 'x-amz-content-sha256' header does not match what was computed.".to_owned(),
             ));
         }
-        if self.claims.md5.is_some_and(|md5| md5 != digests.md5) {
-            return Err(bad_digest("The Content-MD5 you specified did not match what we received."));
+        if let Some(md5) = self.claims.md5.filter(|md5| *md5 != digests.md5) {
+            return Err(with_details(
+                S3ErrorCode::BadDigest,
+                "The Content-MD5 you specified did not match what we received.",
+                &[("ExpectedDigest", &hex(&md5)), ("CalculatedDigest", &STANDARD.encode(digests.md5))],
+            ));
         }
         for name in self.trailers.keys() {
             let announced = self.claims.trailer.is_some_and(|algorithm| algorithm.header() == name);

@@ -5,7 +5,7 @@
 
 use super::State;
 use super::bucket::existing;
-use super::error::{Result, not_supported, refuse};
+use super::error::{Result, detailed, not_supported, refuse};
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings::ENCRYPTION;
@@ -57,9 +57,10 @@ pub(super) async fn put(
     let by_default = rule.apply_server_side_encryption_by_default.as_ref().ok_or_else(malformed)?;
     match by_default.sse_algorithm.as_str() {
         ServerSideEncryption::AES256 if by_default.kms_master_key_id.is_some() => {
-            return Err(refuse(
+            return Err(detailed(
                 S3ErrorCode::InvalidArgument,
                 "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+                &[("ArgumentName", "ApplyServerSideEncryptionByDefault")],
             ));
         }
         ServerSideEncryption::AES256 => {}

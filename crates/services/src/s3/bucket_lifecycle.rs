@@ -4,7 +4,7 @@
 
 use super::State;
 use super::bucket::{BUCKETS, existing};
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings::LIFECYCLE;
@@ -124,6 +124,11 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
     }
     // A filter is one thing; several are joined by And.
     if let Some(filter) = &rule.filter {
+        let tags = filter.and.as_ref().and_then(|and| and.tags.as_deref()).unwrap_or_default();
+        let twice = |at: usize| tags[..at].iter().any(|tag| tag.key == tags[at].key);
+        if (0..tags.len()).any(twice) {
+            return Err(refuse(S3ErrorCode::InvalidRequest, "Duplicate Tag Keys are not allowed."));
+        }
         let things = usize::from(filter.prefix.is_some())
             + usize::from(filter.tag.is_some())
             + usize::from(filter.and.is_some())
@@ -179,6 +184,9 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
         positive(Some(abort.days_after_initiation.unwrap_or(0)), "AbortIncompleteMultipartUpload")?;
     }
     if let Some(expiration) = &rule.noncurrent_version_expiration {
+        if expiration.noncurrent_days.is_none() && expiration.newer_noncurrent_versions.is_none() {
+            return Err(malformed());
+        }
         positive(Some(expiration.noncurrent_days.unwrap_or(0)), "NoncurrentVersionExpiration")?;
     }
     for transition in rule.transitions.iter().flatten() {
@@ -202,8 +210,14 @@ fn at_midnight(date: Option<&Timestamp>) -> Result<()> {
         let date: time::OffsetDateTime = date.clone().into();
         date.unix_timestamp() % DAY_S == 0
     };
-    if date.is_some_and(|date| !midnight(date)) {
-        return Err(invalid("'Date' must be at midnight GMT"));
+    match date.filter(|date| !midnight(date)) {
+        None => Ok(()),
+        Some(date) => {
+            let mut said = Vec::new();
+            // Writing to memory cannot fail.
+            let _ = date.format(TimestampFormat::DateTime, &mut said);
+            let details = [("ArgumentName", "Date"), ("ArgumentValue", &*String::from_utf8_lossy(&said))];
+            Err(detailed(S3ErrorCode::InvalidArgument, "'Date' must be at midnight GMT", &details))
+        }
     }
-    Ok(())
 }

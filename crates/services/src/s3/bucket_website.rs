@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketWebsite.html>
 
 use super::State;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::parameters::check_query;
 use super::request::Context;
 use super::settings::WEBSITE;
@@ -23,7 +23,7 @@ pub(super) async fn get(
         error_document: website.error_document,
         index_document: website.index_document,
         redirect_all_requests_to: website.redirect_all_requests_to,
-        routing_rules: website.routing_rules,
+        routing_rules: website.routing_rules.filter(|rules| !rules.is_empty()),
     }))
 }
 
@@ -49,8 +49,15 @@ pub(super) async fn delete(
     Ok(S3Response::new(DeleteBucketWebsiteOutput {}))
 }
 
-fn invalid(message: &'static str) -> Error {
-    refuse(S3ErrorCode::InvalidArgument, message)
+fn invalid(name: &str, value: &str, message: &'static str) -> Error {
+    detailed(S3ErrorCode::InvalidArgument, message, &[("ArgumentName", name), ("ArgumentValue", value)])
+}
+
+fn malformed() -> Error {
+    refuse(
+        S3ErrorCode::MalformedXML,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
 }
 
 fn check(website: &WebsiteConfiguration) -> Result<()> {
@@ -59,16 +66,20 @@ fn check(website: &WebsiteConfiguration) -> Result<()> {
         (Some(to), None) if website.error_document.is_none() && rules.is_empty() => {
             check_protocol(to.protocol.as_ref())
         }
-        (Some(_), _) => Err(refuse(
-            S3ErrorCode::MalformedXML,
-            "The XML you provided was not well-formed or did not validate against our published schema",
+        (Some(_), _) => Err(invalid(
+            "RedirectAllRequestsTo",
+            "not null",
+            "RedirectAllRequestsTo cannot be provided in conjunction with other Routing Rules.",
         )),
         (None, None) => Err(invalid(
+            "IndexDocument",
+            "null",
             "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty",
         )),
         (None, Some(index)) if index.suffix.is_empty() || index.suffix.contains('/') => {
-            Err(invalid("The IndexDocument Suffix is not well formed"))
+            Err(invalid("IndexDocument", &index.suffix, "The IndexDocument Suffix is not well formed"))
         }
+        (None, Some(_)) if website.routing_rules.as_ref().is_some_and(Vec::is_empty) => Err(malformed()),
         (None, Some(_)) if rules.len() > MOST => Err(refuse(
             S3ErrorCode::InvalidRequest,
             format!(
@@ -88,7 +99,9 @@ fn check(website: &WebsiteConfiguration) -> Result<()> {
             }
             rules.iter().try_for_each(check_rule)?;
             match &website.error_document {
-                Some(page) if page.key.is_empty() => Err(invalid("The ErrorDocument Key is not well formed")),
+                Some(page) if page.key.is_empty() => {
+                    Err(invalid("ErrorDocument", "", "The ErrorDocument Key is not well formed"))
+                }
                 _ => Ok(()),
             }
         }
@@ -97,16 +110,16 @@ fn check(website: &WebsiteConfiguration) -> Result<()> {
 
 /// Refuses a rule that says nothing, or what no browser can follow.
 fn check_rule(rule: &RoutingRule) -> Result<()> {
-    let malformed = || {
-        refuse(
-            S3ErrorCode::MalformedXML,
-            "The XML you provided was not well-formed or did not validate against our published schema",
-        )
-    };
     let wrong = |message: String| Err(refuse(S3ErrorCode::InvalidRequest, message));
     if let Some(condition) = &rule.condition {
         match &condition.http_error_code_returned_equals {
-            None if condition.key_prefix_equals.is_none() => return Err(malformed()),
+            None if condition.key_prefix_equals.is_none() => {
+                return wrong(
+                    "Condition cannot be empty. To redirect all requests without a condition, the condition element \
+                     shouldn't be present."
+                        .to_owned(),
+                );
+            }
             Some(code) if !code.parse::<u16>().is_ok_and(|code| (400..600).contains(&code)) => {
                 return wrong(format!(
                     "The provided HTTP error code ({code}) is not valid. Valid codes are 4XX or 5XX."

@@ -5,6 +5,7 @@ use super::bucket::{Bucket, Versioning, existing};
 use super::conditions::WriteConditions;
 use super::error::{Error, Result, chain};
 use super::event::{Kind, Origin, notify};
+use super::find::check_version;
 use super::version::{self, Entry, find, mark, succeed};
 use super::{acl, expiration, lock};
 use crate::object::{OBJECTS, Object, object_key, release};
@@ -26,7 +27,7 @@ pub(super) fn put(
     let of = existing(tx, bucket)?;
     let at = object_key(bucket, key);
     let current = tx.get(&OBJECTS, &at)?;
-    conditions.check(current.as_ref())?;
+    conditions.check_put(current.as_ref())?;
     acl::check(tx, bucket, &of, object.acl.as_ref())?;
     object.owner = acl::owner_of_new(&of, object.acl.as_ref(), &origin.account);
     lock::protect(&of, &mut object, tx.now())?;
@@ -80,7 +81,10 @@ pub(super) fn delete(
 ) -> Result<(Removed, Unlinked)> {
     let of = existing(tx, bucket)?;
     match &removal.version {
-        Some(version) => delete_version(tx, origin, (bucket, key), version, removal, kinds),
+        Some(version) => {
+            check_version(&of, Some(version))?;
+            delete_version(tx, origin, (bucket, key), version, removal, kinds)
+        }
         None => delete_current(tx, origin, &of, (bucket, key), &removal.conditions, kinds),
     }
 }

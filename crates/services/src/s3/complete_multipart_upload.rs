@@ -7,7 +7,7 @@ use super::bucket::existing;
 use super::change::{Unlinked, put};
 use super::checksum::{Algorithm, hex};
 use super::conditions::WriteConditions;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::event::{Kind, Origin};
 use super::parameters::check_query;
 use super::request::Context;
@@ -16,12 +16,12 @@ use super::upload::{
     COMPLETED, Completed, HIGHEST, LEAST, PARTS, Part, UPLOADS, Upload, forget, no_such_upload, part_key,
     read_id, upload_key,
 };
-use crate::object::{Content, Object, PIECES, Piece, piece_key};
+use crate::object::{Content, OBJECTS, Object, PIECES, Piece, object_key, piece_key};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{
     ChecksumType, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, ETag,
 };
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response};
+use s3s::{S3ErrorCode, S3Request, S3Response};
 use std::collections::BTreeMap;
 use store::Tx;
 use uuid::Uuid;
@@ -184,6 +184,8 @@ impl Completion {
         let parts = self.find_parts(tx)?;
         let algorithm = upload.algorithm()?;
         let checksum = self.checksum(&upload, algorithm, &parts)?;
+        let present = tx.get(&OBJECTS, object_key(&self.bucket, &self.key))?;
+        self.conditions.check_completion(present.as_ref(), upload.initiated, upload.existed)?;
         let mut object = self.gather(tx, &parts)?;
         if self.size.is_some_and(|size| size != object.len) {
             return Err(refuse(
@@ -229,12 +231,12 @@ impl Completion {
             let part = part.filter(|part| {
                 listed.e_tag.as_ref().is_some_and(|etag| etag.value().trim_matches('"') == part.etag)
             });
-            found.push((*number, part.ok_or_else(invalid_part)?));
+            found.push((*number, part.ok_or_else(|| invalid_part(*number, listed))?));
         }
         let before_last = found.len().saturating_sub(1);
-        for (_, part) in &found[..before_last] {
+        for (number, part) in &found[..before_last] {
             if part.len < LEAST {
-                return Err(too_small());
+                return Err(too_small(*number, part));
             }
         }
         Ok(found)
@@ -245,7 +247,7 @@ impl Completion {
         for ((number, listed), (_, part)) in self.parts.iter().zip(parts) {
             match said_of(listed)? {
                 Some((said, value)) if said == algorithm && value != part.checksum => {
-                    return Err(invalid_part());
+                    return Err(invalid_part(*number, listed));
                 }
                 Some((said, _)) if said != algorithm && upload.explicit => {
                     return Err(refuse(
@@ -267,7 +269,11 @@ impl Completion {
             }
         }
         if self.kind.is_some_and(|composite| composite != upload.composite) {
-            let kind = if upload.composite { "COMPOSITE" } else { "FULL_OBJECT" };
+            let kind = match (upload.explicit, upload.composite) {
+                (false, _) => "null",
+                (true, true) => "COMPOSITE",
+                (true, false) => "FULL_OBJECT",
+            };
             return Err(request_refused(format!(
                 "The upload was created using the {kind} checksum mode. The complete request must use the same checksum \
                  mode."
@@ -284,8 +290,9 @@ impl Completion {
         };
         if let Some((claimed, value)) = &self.checksum {
             let plain = checksum.split('-').next().unwrap_or_default();
-            if *claimed == algorithm && *value != checksum && *value != plain {
-                let name = algorithm.name();
+            let other = *claimed != algorithm;
+            if other && upload.explicit || !other && *value != checksum && *value != plain {
+                let name = algorithm.lower_name();
                 return Err(refuse(
                     S3ErrorCode::BadDigest,
                     format!("The {name} you specified did not match the calculated checksum."),
@@ -333,17 +340,25 @@ fn etag_of<'a>(etags: impl Iterator<Item = &'a str>) -> String {
     format!("{}-{count}", hex(&md5.finalize()))
 }
 
-fn invalid_part() -> Error {
-    refuse(
+fn invalid_part(number: u16, listed: &CompletedPart) -> Error {
+    let etag = listed.e_tag.as_ref().map_or("", ETag::value).trim_matches('"');
+    detailed(
         S3ErrorCode::InvalidPart,
         "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified \
          entity tag may not match the part's entity tag.",
+        &[("ETag", etag), ("PartNumber", &number.to_string())],
     )
 }
 
-fn too_small() -> Error {
-    Error::Refused(S3Error::with_message(
+fn too_small(number: u16, part: &Part) -> Error {
+    detailed(
         S3ErrorCode::EntityTooSmall,
         "Your proposed upload is smaller than the minimum allowed size",
-    ))
+        &[
+            ("ETag", &part.etag),
+            ("MinSizeAllowed", &LEAST.to_string()),
+            ("PartNumber", &number.to_string()),
+            ("ProposedSize", &part.len.to_string()),
+        ],
+    )
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html>
 
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use crate::object::Object;
 use http::header::{ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
@@ -27,7 +27,11 @@ pub(super) enum Unmet {
 
 impl ReadConditions {
     /// The first condition that `object` does not meet, in the order that HTTP gives them.
-    pub(super) fn unmet(&self, object: &Object) -> Option<Unmet> {
+    pub(super) fn unmet(&self, object: &Object, now: model::Timestamp) -> Option<Unmet> {
+        let to_come = |since: &Timestamp| {
+            let since: time::OffsetDateTime = since.clone().into();
+            since.unix_timestamp() > now.seconds()
+        };
         let modified = |since: &Timestamp| {
             // Times in headers have whole seconds.
             let since: time::OffsetDateTime = since.clone().into();
@@ -40,7 +44,8 @@ impl ReadConditions {
         };
         let unmodified = match (&self.if_none_match, &self.if_modified_since) {
             (Some(condition), _) => matches(condition, object),
-            (None, Some(since)) => !modified(since),
+            // A time to come is no condition, as HTTP says.
+            (None, Some(since)) => !modified(since) && !to_come(since),
             (None, None) => false,
         };
         if failed {
@@ -53,8 +58,8 @@ impl ReadConditions {
     }
 
     /// Answers a read whose conditions `object` does not meet.
-    pub(super) fn check_read(&self, object: &Object) -> Result<()> {
-        match self.unmet(object) {
+    pub(super) fn check_read(&self, object: &Object, now: model::Timestamp) -> Result<()> {
+        match self.unmet(object, now) {
             None => Ok(()),
             Some(Unmet::Failed) => Err(failed()),
             Some(Unmet::NotModified) => Err(not_modified(object)),
@@ -62,8 +67,8 @@ impl ReadConditions {
     }
 
     /// Answers a copy whose conditions its source does not meet.
-    pub(super) fn check_copy(&self, source: &Object) -> Result<()> {
-        self.unmet(source).map_or(Ok(()), |_| Err(failed()))
+    pub(super) fn check_copy(&self, source: &Object, now: model::Timestamp) -> Result<()> {
+        self.unmet(source, now).map_or(Ok(()), |_| Err(failed()))
     }
 }
 
@@ -89,16 +94,16 @@ impl WriteConditions {
     /// Answers a change whose conditions do not hold for the object that is there, if one is.
     pub(super) fn check(&self, present: Option<&Object>) -> Result<()> {
         if self.if_match.is_some() && self.if_none_match.is_some() {
-            return Err(refuse(
-                S3ErrorCode::NotImplemented,
-                "A header you provided implies functionality that is not implemented",
+            return Err(not_implemented(
+                "If-Match,If-None-Match",
+                "Multiple conditional request headers present in the request",
             ));
         }
         match (&self.if_none_match, present) {
             (Some(ETagCondition::ETag(_)), _) => {
-                return Err(refuse(
-                    S3ErrorCode::NotImplemented,
-                    "A header you provided implies functionality that is not implemented",
+                return Err(not_implemented(
+                    "If-None-Match",
+                    "We don't accept the provided value of If-None-Match header for this API",
                 ));
             }
             (Some(ETagCondition::Any), Some(_)) => return Err(failed()),
@@ -110,6 +115,49 @@ impl WriteConditions {
             _ => Ok(()),
         }
     }
+
+    /// The same of a request that puts an object: that there is any is no condition of such a one.
+    pub(super) fn check_put(&self, present: Option<&Object>) -> Result<()> {
+        if matches!(self.if_match, Some(ETagCondition::Any)) && self.if_none_match.is_none() {
+            return Err(not_implemented(
+                "If-Match",
+                "We don't accept the provided value of If-Match header for this API",
+            ));
+        }
+        self.check(present)
+    }
+
+    /// The same of a request that completes what began at `since`, when there was an object or, if not `existed`, none:
+    /// what was changed meanwhile is a conflict, even if the condition holds.
+    pub(super) fn check_completion(
+        &self,
+        present: Option<&Object>,
+        since: model::Timestamp,
+        existed: bool,
+    ) -> Result<()> {
+        self.check_put(present)?;
+        let changed = match (&self.if_match, present) {
+            (Some(_), Some(object)) => object.last_modified > since,
+            _ => self.if_none_match.is_some() && existed,
+        };
+        if changed {
+            let mut conflict = S3Error::with_message(
+                S3ErrorCode::Custom("ConditionalRequestConflict".into()),
+                "The conditional request cannot succeed due to a conflicting operation against this resource.",
+            );
+            conflict.set_status_code(http::StatusCode::CONFLICT);
+            return Err(Error::Refused(conflict));
+        }
+        Ok(())
+    }
+}
+
+fn not_implemented(header: &str, more: &str) -> Error {
+    detailed(
+        S3ErrorCode::NotImplemented,
+        "A header you provided implies functionality that is not implemented",
+        &[("Header", header), ("additionalMessage", more)],
+    )
 }
 
 /// The error for a key under which there is no object.
@@ -161,6 +209,7 @@ mod tests {
         let object = object("abc");
         let (before, same) = ("Sat, 31 Jan 2026 11:59:59 GMT", "Sat, 31 Jan 2026 12:00:00 GMT");
         let none = ReadConditions::default;
+        let now = object.last_modified.after(std::time::Duration::from_secs(60));
         for (conditions, unmet) in [
             (none(), None),
             (ReadConditions { if_match: etag("\"abc\""), ..none() }, None),
@@ -170,12 +219,13 @@ mod tests {
             (ReadConditions { if_none_match: etag("\"abd\""), ..none() }, None),
             (ReadConditions { if_modified_since: at(before), ..none() }, None),
             (ReadConditions { if_modified_since: at(same), ..none() }, Some(Unmet::NotModified)),
+            (ReadConditions { if_modified_since: at("Sat, 31 Jan 2026 12:30:00 GMT"), ..none() }, None),
             (ReadConditions { if_unmodified_since: at(before), ..none() }, Some(Unmet::Failed)),
             (ReadConditions { if_unmodified_since: at(same), ..none() }, None),
             (ReadConditions { if_match: etag("\"abc\""), if_unmodified_since: at(before), ..none() }, None),
             (ReadConditions { if_none_match: etag("\"abd\""), if_modified_since: at(same), ..none() }, None),
         ] {
-            assert_eq!(conditions.unmet(&object), unmet, "{conditions:?}");
+            assert_eq!(conditions.unmet(&object, now), unmet, "{conditions:?}");
         }
     }
 

@@ -16,6 +16,7 @@ use super::parameters::check_query;
 use super::put_object::{New, store};
 use super::request::Context;
 use super::rewrite::{Source, rewrite, source_too_large};
+use super::settings::ENCRYPTION;
 use super::sse;
 use crate::object::cipher::Encryption;
 use crate::object::{Object, share};
@@ -46,7 +47,7 @@ pub(super) async fn run(
     };
     let described = Described::of(description, &headers)?;
     let same = source.bucket == input.bucket && source.key == input.key && source.version.is_none();
-    if same && !wishes.changes(&headers) {
+    if same && !wishes.changes(&headers) && !may_copy_in_place(state, &source)? {
         return Err(refuse(
             S3ErrorCode::InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
@@ -79,6 +80,19 @@ pub(super) async fn run(
         version_id: put.version,
         ..CopyObjectOutput::default()
     }))
+}
+
+/// Whether a copy of an object onto itself means something though it asks for no change: its bucket has a default encryption
+/// of its own, or the object is one that was restored.
+fn may_copy_in_place(state: &State, source: &Source) -> Result<bool> {
+    state.store.read(|view| {
+        if ENCRYPTION.get(view, &source.bucket)?.is_some() {
+            return Ok(true);
+        }
+        let found = find::object(view, &source.bucket, &source.key, None);
+        let target = found.map_err(|error| find::about_source(error, source))?;
+        Ok(target.object.restored.is_some())
+    })
 }
 
 /// What a copy shall have that its source has not.
@@ -140,8 +154,9 @@ impl Copy {
         let source = self.source.clone();
         let look = state
             .store
-            .read(|view| find::object(view, &source.bucket, &source.key, source.version.as_deref()))?;
-        self.read_conditions.check_copy(&look.object)?;
+            .read(|view| find::object(view, &source.bucket, &source.key, source.version.as_deref()))
+            .map_err(|error| find::about_source(error, &source))?;
+        self.read_conditions.check_copy(&look.object, state.store.now())?;
         if look.object.len > limits::OBJECT {
             return Err(source_too_large());
         }
@@ -157,9 +172,11 @@ impl Copy {
                 Ok(((), 0..target.object.len))
             })
         });
-        let (target, (), reader) =
-            opening.await.map_err(|_| Error::Broken("opening a source panicked"))??;
-        self.read_conditions.check_copy(&target.object)?;
+        let (target, (), reader) = opening
+            .await
+            .map_err(|_| Error::Broken("opening a source panicked"))?
+            .map_err(|error| find::about_source(error, &self.source))?;
+        self.read_conditions.check_copy(&target.object, state.store.now())?;
         let kept = target.object.checksums.keys().next().and_then(|name| Algorithm::of_name(name));
         let algorithm = self.wishes.algorithm.or(kept).unwrap_or(Algorithm::Crc64Nvme);
         let len = target.object.len;
@@ -186,8 +203,9 @@ impl Copy {
         let Copy { source, to: (bucket, key), read_conditions, conditions, described, wishes, origin } = self;
         state
             .change(None, move |tx| {
-                let target = find::object(tx, &source.bucket, &source.key, source.version.as_deref())?;
-                read_conditions.check_copy(&target.object)?;
+                let target = find::object(tx, &source.bucket, &source.key, source.version.as_deref())
+                    .map_err(|error| find::about_source(error, &source))?;
+                read_conditions.check_copy(&target.object, tx.now())?;
                 check_archived(&target.object, tx.now())?;
                 super::bucket::existing(tx, &bucket)?;
                 let version = target.version();

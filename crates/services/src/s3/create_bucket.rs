@@ -5,7 +5,7 @@
 use super::State;
 use super::acl::is_public;
 use super::bucket::{BUCKETS, Bucket, Lock, MOST, Versioning, is_valid_new_name};
-use super::error::{Error, Result, not_supported, refuse};
+use super::error::{Error, Result, detailed, not_supported, refuse};
 use super::grants;
 use super::parameters::check_query;
 use super::request::Context;
@@ -42,7 +42,11 @@ pub(super) async fn run(
     new.ownership = match text("x-amz-object-ownership") {
         None => None,
         Some(said) => ownership_controls::checked(said).map_err(|_| {
-            refuse(S3ErrorCode::InvalidArgument, format!("Invalid x-amz-object-ownership header: {said}"))
+            detailed(
+                S3ErrorCode::InvalidArgument,
+                format!("Invalid x-amz-object-ownership header: {said}"),
+                &[("ArgumentName", "x-amz-object-ownership")],
+            )
         })?,
     };
     new.acl = grants::of_headers(headers)?;
@@ -54,7 +58,10 @@ pub(super) async fn run(
         ));
     }
     if new.acl.as_ref().is_some_and(is_public) {
-        return Err(refuse(S3ErrorCode::AccessDenied, "Access Denied"));
+        return Err(refuse(
+            S3ErrorCode::Custom("InvalidBucketAclWithBlockPublicAccessError".into()),
+            "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
+        ));
     }
     if text("x-amz-bucket-object-lock-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
         new.lock = Some(Lock::default());

@@ -10,6 +10,7 @@ use super::parameters::check_query;
 use super::request::Context;
 use super::upload::{Chosen, UPLOADS, Upload, shown, upload_key};
 use super::{acl, lock, sse};
+use crate::object::{OBJECTS, object_key};
 use s3s::dto::{ChecksumAlgorithm, ChecksumType, CreateMultipartUploadInput, CreateMultipartUploadOutput};
 use s3s::{S3Request, S3Response};
 
@@ -47,6 +48,7 @@ pub(super) async fn run(
             let of = existing(tx, &bucket)?;
             acl::check(tx, &bucket, &of, upload.acl.as_ref())?;
             lock::check_wanted(&of, upload.retention.as_ref(), upload.legal_hold, tx.now())?;
+            upload.existed = tx.get(&OBJECTS, object_key(&bucket, &key))?.is_some();
             tx.put(&UPLOADS, upload_key(&bucket, &key, id), &upload)?;
             Ok::<_, super::error::Error>(())
         })

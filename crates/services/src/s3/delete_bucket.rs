@@ -32,15 +32,16 @@ pub(super) async fn run(
 }
 
 fn delete(tx: &Tx<'_>, bucket: &str) -> Result<((), Unlinked)> {
-    existing(tx, bucket)?;
-    if tx.any(&OBJECTS, &object_key(bucket, ""))? {
-        return Err(refuse(S3ErrorCode::BucketNotEmpty, "The bucket you tried to delete is not empty"));
-    }
-    if tx.any(&VERSIONS, &object_key(bucket, ""))? {
-        return Err(refuse(
-            S3ErrorCode::BucketNotEmpty,
-            "The bucket you tried to delete is not empty. You must delete all versions in the bucket.",
-        ));
+    let of = existing(tx, bucket)?;
+    let all = object_key(bucket, "");
+    if tx.any(&OBJECTS, &all)? || tx.any(&VERSIONS, &all)? {
+        let message = match of.versioning {
+            None => "The bucket you tried to delete is not empty",
+            Some(_) => {
+                "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+            }
+        };
+        return Err(refuse(S3ErrorCode::BucketNotEmpty, message));
     }
     let mut unlinked = Unlinked::new();
     let prefix = object_key(bucket, "");

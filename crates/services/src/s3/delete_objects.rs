@@ -3,24 +3,24 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 
 use super::State;
+use super::access::{LONGEST_KEY, too_long};
 use super::authorize::{self, Deed};
 use super::bucket::existing;
 use super::change::{REMOVED, Removal, Removed, Unlinked, delete};
 use super::conditions::WriteConditions;
 use super::error::{Error, Result, not_supported, refuse};
 use super::event::Origin;
+use super::find::no_such_version;
 use super::parameters::{bypasses_governance, check_query};
 use super::policy_condition::Asked;
 use super::request::Context;
+use super::version;
 use s3s::dto::{DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETagCondition, ObjectIdentifier};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response};
 use store::Tx;
 
 /// The most objects of one request.
 const MOST: usize = 1_000;
-
-/// The longest key, in bytes.
-const LONGEST_KEY: usize = 1_024;
 
 pub(super) async fn run(
     state: &State,
@@ -73,11 +73,15 @@ fn delete_one(
         return Err(not_supported("A condition on Size or LastModifiedTime").into());
     }
     if object.key.len() > LONGEST_KEY {
-        return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
+        return Err(too_long(&object.key).into());
     }
     let version = object.version_id.as_deref();
     let deed = Deed { operation: "DeleteObject", bucket, key: Some(&object.key), version };
     authorize::check(tx, deed, asked)?;
+    // Unlike DeleteObject, this tells of a version that is not there.
+    if version.is_some() && version::find(tx, bucket, &object.key, version)?.is_none() {
+        return Err(no_such_version());
+    }
     let if_match = object.e_tag.clone().map(ETagCondition::ETag);
     let conditions = WriteConditions { if_match, if_none_match: None };
     let removal = Removal { version: object.version_id.clone(), bypass, conditions };

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
 
-use super::error::{Result, refuse};
+use super::error::{Result, detailed, refuse};
 use super::tags::{self, Tags};
 use super::{grants, lock};
 use crate::object::Object;
@@ -73,9 +73,10 @@ impl Described {
         }
         let storage_class = text("x-amz-storage-class").unwrap_or(STORAGE_CLASSES[0]);
         if !STORAGE_CLASSES.contains(&storage_class) {
-            return Err(refuse(
+            return Err(detailed(
                 S3ErrorCode::InvalidStorageClass,
                 "The storage class you specified is not valid",
+                &[("StorageClassRequested", storage_class)],
             ));
         }
         Ok(Described {

@@ -63,12 +63,21 @@ pub(super) fn detailed(
     message: impl Into<Cow<'static, str>>,
     details: &[(&str, &str)],
 ) -> Error {
+    Error::Refused(with_details(code, message, details))
+}
+
+/// The same where an error cannot be ours.
+pub(super) fn with_details(
+    code: S3ErrorCode,
+    message: impl Into<Cow<'static, str>>,
+    details: &[(&str, &str)],
+) -> S3Error {
     let mut error = S3Error::with_message(code, message);
     let mut headers = http::HeaderMap::new();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/xml"));
     add_details(&mut headers, details);
     error.set_headers(headers);
-    Error::Refused(error)
+    error
 }
 
 /// Adds details to the headers of an error.

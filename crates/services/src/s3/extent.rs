@@ -1,6 +1,6 @@
 //! The part of an object that an answer holds: all of it, a range, or one part of a multipart upload.
 
-use super::error::{Error, Result, add_details, refuse};
+use super::error::{Error, Result, add_details, refuse, with_details};
 use crate::object::{Content, Object, for_each_piece};
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -64,7 +64,7 @@ impl Extent {
             })?;
         let Content::Pieces(pieces) = &object.content else {
             if number != 1 {
-                return Err(no_such_part());
+                return Err(no_such_part(number, 1));
             }
             let part = Part { checksums: Some(object.checksums.clone()) };
             return Ok(Extent::within(0..object.len, object.len, Some(part)));
@@ -76,17 +76,18 @@ impl Extent {
             }
             Ok(())
         })?;
-        let piece = found.ok_or_else(no_such_part)?;
+        let piece = found.ok_or_else(|| no_such_part(number, object.parts))?;
         let algorithm = object.checksums.keys().next().cloned();
         let checksums = algorithm.zip(piece.checksum).map(|pair| BTreeMap::from([pair]));
         Ok(Extent::within(piece.start..piece.start + piece.len, object.len, Some(Part { checksums })))
     }
 }
 
-fn no_such_part() -> Error {
-    let mut answer = S3Error::with_message(
+fn no_such_part(number: u16, parts: u32) -> Error {
+    let mut answer = with_details(
         S3ErrorCode::Custom("InvalidPartNumber".into()),
         "The requested partnumber is not satisfiable",
+        &[("ActualPartCount", &parts.to_string()), ("PartNumberRequested", &number.to_string())],
     );
     answer.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE);
     Error::Refused(answer)

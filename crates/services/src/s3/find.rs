@@ -2,7 +2,8 @@
 
 use super::bucket::{Bucket, existing};
 use super::conditions::no_such_key;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, add_details, refuse};
+use super::rewrite::Source;
 use super::version::{self, Entry, Found, Marker};
 use crate::object::Object;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -41,6 +42,7 @@ pub(super) fn entry(
     version: Option<&str>,
 ) -> Result<(Bucket, Found)> {
     let of = existing(view, bucket)?;
+    check_version(&of, version)?;
     match version::find(view, bucket, key, version)? {
         Some(found) => Ok((of, found)),
         None if version.is_some() => Err(no_such_version()),
@@ -65,7 +67,42 @@ pub(super) fn to_change(
     }
 }
 
-fn no_such_version() -> Error {
+/// In a bucket that never had versions, nothing but the null version has a name.
+pub(super) fn check_version(of: &Bucket, version: Option<&str>) -> Result<()> {
+    match version {
+        Some(id) if of.versioning.is_none() && id != version::NULL => Err(version::invalid_id(id)),
+        _ => Ok(()),
+    }
+}
+
+/// An error about the source of a copy: it names the source, and not what the request is for.
+pub(super) fn about_source(error: Error, source: &Source) -> Error {
+    let Error::Refused(mut refusal) = error else { return error };
+    let mut details = vec![("Resource", format!("/{}/{}", source.bucket, source.key))];
+    match refusal.code() {
+        S3ErrorCode::NoSuchBucket => details.push(("BucketName", source.bucket.clone())),
+        S3ErrorCode::NoSuchKey => details.push(("Key", source.key.clone())),
+        S3ErrorCode::NoSuchVersion => {
+            details.push(("Key", source.key.clone()));
+            details.push(("VersionId", source.version.clone().unwrap_or_default()));
+        }
+        S3ErrorCode::MethodNotAllowed => {
+            return refuse(
+                S3ErrorCode::InvalidRequest,
+                "The source of a copy request may not specifically refer to a delete marker by version id.",
+            );
+        }
+        _ => return Error::Refused(refusal),
+    }
+    let mut headers = refusal.headers().cloned().unwrap_or_default();
+    headers.entry(http::header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/xml"));
+    let details: Vec<(&str, &str)> = details.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    add_details(&mut headers, &details);
+    refusal.set_headers(headers);
+    Error::Refused(refusal)
+}
+
+pub(super) fn no_such_version() -> Error {
     refuse(S3ErrorCode::NoSuchVersion, "The specified version does not exist.")
 }
 
@@ -94,6 +131,9 @@ fn is_marker(marker: &Marker, named: bool) -> Error {
         if Timestamp::from(marker.at.to_date_time()).format(TimestampFormat::HttpDate, &mut at).is_ok() {
             set("last-modified", &at);
         }
+    }
+    if named {
+        add_details(&mut headers, &[("ResourceType", "DeleteMarker")]);
     }
     answer.set_headers(headers);
     Error::Refused(answer)

@@ -65,7 +65,11 @@ pub(super) async fn run(
     sse::check_read(&target.object, customer.as_ref())?;
     let version_id = target.version();
     let object = &target.object;
-    let checksum = |name: &str| object.checksums.get(name).cloned();
+    // Without the number of parts behind it.
+    let checksum = |name: &str| {
+        let value = object.checksums.get(name)?;
+        Some(value.split('-').next().unwrap_or_default().to_owned())
+    };
     let kind = if object.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
     let class = object.storage_class.clone().unwrap_or_else(|| StorageClass::STANDARD.to_owned());
     Ok(S3Response::new(GetObjectAttributesOutput {
@@ -90,6 +94,11 @@ pub(super) async fn run(
 }
 
 fn parts(target: &Target, mut pieces: Vec<Piece>, most: usize, after: i32) -> GetObjectAttributesParts {
+    let total_parts_count = i32::try_from(target.object.parts).ok();
+    // Parts are told with their checksums, where the object's is made of those.
+    if !target.object.composite {
+        return GetObjectAttributesParts { total_parts_count, ..GetObjectAttributesParts::default() };
+    }
     let more = pieces.len() > most;
     pieces.truncate(most);
     let object = &target.object;
@@ -112,6 +121,6 @@ fn parts(target: &Target, mut pieces: Vec<Piece>, most: usize, after: i32) -> Ge
         next_part_number_marker: Some(last.unwrap_or(0)),
         part_number_marker: Some(after),
         parts: Some(shown.collect()),
-        total_parts_count: i32::try_from(object.parts).ok(),
+        total_parts_count,
     }
 }

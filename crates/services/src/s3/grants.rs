@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html>
 
 use super::acl::{GROUPS, of_canned};
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use crate::object::acl::{Acl, Granted, Grantee};
 use http::HeaderMap;
 use s3s::S3ErrorCode;
@@ -48,7 +48,7 @@ pub(super) fn of_headers(headers: &HeaderMap) -> Result<Option<Acl>> {
     for (name, permission) in HEADERS {
         for value in headers.get_all(*name) {
             for grantee in value.to_str().unwrap_or_default().split(',') {
-                grants.push(Granted { to: grantee_of(grantee)?, permission: (*permission).to_owned() });
+                grants.push(Granted { to: grantee_of(name, grantee)?, permission: (*permission).to_owned() });
             }
         }
     }
@@ -67,34 +67,38 @@ fn limited(grants: Vec<Granted>) -> Result<Option<Acl>> {
 }
 
 /// `id="..."`, `uri="..."` or `emailAddress="..."`.
-fn grantee_of(text: &str) -> Result<Grantee> {
-    let (kind, value) =
-        text.trim().split_once('=').ok_or_else(|| invalid("Argument format not recognized"))?;
+fn grantee_of(header: &str, text: &str) -> Result<Grantee> {
+    let unknown = || invalid(header, text.trim(), "Argument format not recognized");
+    let (kind, value) = text.trim().split_once('=').ok_or_else(unknown)?;
     let value = value.trim().trim_matches('"');
     match kind.trim().to_ascii_lowercase().as_str() {
-        "id" => account(value),
-        "uri" => group(value),
+        "id" => account("id", value),
+        "uri" => group("uri", value),
         "emailaddress" => Err(unresolvable()),
-        _ => Err(invalid("Argument format not recognized")),
+        _ => Err(unknown()),
     }
 }
 
 /// An account's number, or a canonical id of AWS's.
-fn account(id: &str) -> Result<Grantee> {
+fn account(argument: &str, id: &str) -> Result<Grantee> {
     let canonical = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if wire::is_account(id) || canonical {
         Ok(Grantee::Account(id.to_owned()))
     } else {
-        Err(invalid("Invalid id"))
+        Err(invalid(argument, id, "Invalid id"))
     }
 }
 
-fn group(uri: &str) -> Result<Grantee> {
-    if GROUPS.contains(&uri) { Ok(Grantee::Group(uri.to_owned())) } else { Err(invalid("Invalid group uri")) }
+fn group(argument: &str, uri: &str) -> Result<Grantee> {
+    if GROUPS.contains(&uri) {
+        Ok(Grantee::Group(uri.to_owned()))
+    } else {
+        Err(invalid(argument, uri, "Invalid group uri"))
+    }
 }
 
-fn invalid(message: &'static str) -> Error {
-    refuse(S3ErrorCode::InvalidArgument, message)
+fn invalid(name: &str, value: &str, message: &'static str) -> Error {
+    detailed(S3ErrorCode::InvalidArgument, message, &[("ArgumentName", name), ("ArgumentValue", value)])
 }
 
 fn malformed() -> Error {
@@ -115,10 +119,11 @@ fn unresolvable() -> Error {
 pub(super) fn of_document(document: AccessControlPolicy, owner: &str) -> Result<Option<Acl>> {
     let said = document.owner.and_then(|owner| owner.id).filter(|id| !id.is_empty()).ok_or_else(malformed)?;
     if said != owner {
-        account(&said)?;
+        account("CanonicalUser/ID", &said)?;
         return Err(refuse(S3ErrorCode::AccessDenied, "Access Denied"));
     }
-    let grants = document.grants.unwrap_or_default().into_iter().map(granted).collect::<Result<Vec<_>>>()?;
+    let grants =
+        document.grants.ok_or_else(malformed)?.into_iter().map(granted).collect::<Result<Vec<_>>>()?;
     let all =
         Granted { to: Grantee::Account(owner.to_owned()), permission: Permission::FULL_CONTROL.to_owned() };
     if grants == [all] {
@@ -135,8 +140,8 @@ fn granted(grant: Grant) -> Result<Granted> {
     let grantee = grant.grantee.ok_or_else(malformed)?;
     let text = |value: Option<String>| value.filter(|value| !value.is_empty()).ok_or_else(malformed);
     let to = match grantee.type_.as_str() {
-        Type::CANONICAL_USER => account(&text(grantee.id)?)?,
-        Type::GROUP => group(&text(grantee.uri)?)?,
+        Type::CANONICAL_USER => account("CanonicalUser/ID", &text(grantee.id)?)?,
+        Type::GROUP => group("Group/URI", &text(grantee.uri)?)?,
         Type::AMAZON_CUSTOMER_BY_EMAIL => return Err(unresolvable()),
         _ => return Err(malformed()),
     };

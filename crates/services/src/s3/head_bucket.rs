@@ -16,5 +16,9 @@ pub(super) async fn run(
 ) -> Result<S3Response<HeadBucketOutput>> {
     let bucket = state.store.read(|view| existing(view, &request.input.bucket))?;
     let region = bucket.location.unwrap_or_else(|| state.region.clone());
-    Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(region), ..HeadBucketOutput::default() }))
+    Ok(S3Response::new(HeadBucketOutput {
+        access_point_alias: Some(false),
+        bucket_region: Some(region),
+        ..HeadBucketOutput::default()
+    }))
 }

@@ -5,7 +5,7 @@
 use super::State;
 use super::conditions::ReadConditions;
 use super::description::REDIRECT;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed};
 use super::extent::Extent;
 use super::find::{self, Target};
 use super::request::Context;
@@ -37,7 +37,7 @@ pub(super) async fn run(
         if_modified_since: input.if_modified_since,
         if_unmodified_since: input.if_unmodified_since,
     };
-    conditions.check_read(&target.object)?;
+    conditions.check_read(&target.object, state.store.now())?;
     sse::check_read(&target.object, customer.as_ref())?;
     let mut output = describe(&target, &extent, input.checksum_mode.as_ref());
     output.expiration = expiration;
@@ -63,9 +63,10 @@ fn tell_tags(object: &Object, headers: &mut HeaderMap) {
 pub(super) fn check_archived(object: &Object, now: model::Timestamp) -> Result<()> {
     let archived = matches!(object.storage_class.as_deref(), Some("GLACIER" | "DEEP_ARCHIVE"));
     if archived && object.restored.is_none_or(|until| until <= now) {
-        return Err(refuse(
+        return Err(detailed(
             S3ErrorCode::InvalidObjectState,
             "The operation is not valid for the object's storage class",
+            &[("StorageClass", object.storage_class.as_deref().unwrap_or_default())],
         ));
     }
     Ok(())
@@ -77,11 +78,11 @@ pub(super) fn describe(target: &Target, extent: &Extent, mode: Option<&ChecksumM
     let header = |name: &str| object.headers.get(name).cloned();
     let wanted = mode.is_some_and(|mode| mode.as_str().eq_ignore_ascii_case(ChecksumMode::ENABLED));
     // A checksum is of the whole object, or of the part that was asked for: a client would hold the bytes of a range
-    // against it in vain.
+    // against it in vain. A range may be the whole.
     let checksums = match &extent.part {
         _ if !wanted => None,
         Some(part) => part.checksums.as_ref(),
-        None if extent.content_range.is_some() => None,
+        None if extent.bytes != (0..object.len) => None,
         None => Some(&object.checksums),
     };
     let checksum = |name: &str| checksums.and_then(|all| all.get(name)).cloned();

@@ -62,7 +62,7 @@ impl Claims {
         if let Some(md5) = remove(headers, "content-md5")? {
             let bytes = STANDARD.decode(md5).ok().and_then(|bytes| bytes.try_into().ok());
             claims.md5 = Some(bytes.ok_or_else(|| {
-                error(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid.")
+                error(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified was invalid.")
             })?);
         }
         if checksums {

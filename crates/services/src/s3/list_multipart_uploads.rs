@@ -4,8 +4,7 @@
 
 use super::State;
 use super::bucket::existing;
-use super::error::refuse;
-use super::error::{Error, Result};
+use super::error::{Error, Result, detailed};
 use super::grants::owner;
 use super::list_objects_v2::{Encoding, limit};
 use super::parameters::check_query;
@@ -46,14 +45,23 @@ pub(super) async fn run(
         key: input.key_marker.clone().filter(|key| !key.is_empty()),
         id: match input.upload_id_marker.as_deref() {
             // Without a key it says nothing.
-            Some(id) if !id.is_empty() && input.key_marker.as_deref().is_some_and(|key| !key.is_empty()) => {
-                let id = read_id(id);
-                Some(id.ok_or_else(|| refuse(S3ErrorCode::InvalidArgument, "Invalid uploadId marker"))?)
+            Some(said)
+                if !said.is_empty() && input.key_marker.as_deref().is_some_and(|key| !key.is_empty()) =>
+            {
+                let id = read_id(said);
+                Some(id.ok_or_else(|| {
+                    detailed(
+                        S3ErrorCode::InvalidArgument,
+                        "Invalid uploadId marker",
+                        &[("ArgumentName", "upload-id-marker"), ("ArgumentValue", said)],
+                    )
+                })?)
             }
             _ => None,
         },
         limit,
     };
+    let keyed = query.key.is_some();
     let store = state.store.clone();
     let reading = tokio::task::spawn_blocking(move || {
         store.read(|view| {
@@ -63,7 +71,9 @@ pub(super) async fn run(
     });
     let page = reading.await.map_err(|_| Error::Broken("a listing panicked"))??;
     let text = |value: Option<String>| value.map(|value| encoding.text(value));
-    let (next_key, next_id) = page.next.unzip();
+    // S3 names the last of a page whether more follow or not.
+    let last = page.uploads.last().map(|(key, id, _)| (key.clone(), Some(*id)));
+    let (next_key, next_id) = page.next.clone().or(last).unwrap_or_default();
     Ok(S3Response::new(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         common_prefixes: Some(
@@ -74,14 +84,15 @@ pub(super) async fn run(
         ),
         delimiter: text(input.delimiter),
         encoding_type: encoding.name(),
-        is_truncated: Some(next_key.is_some()),
+        is_truncated: Some(page.next.is_some()),
         key_marker: Some(encoding.text(input.key_marker.unwrap_or_default())),
         max_uploads: i32::try_from(limit).ok(),
-        next_key_marker: text(next_key),
-        next_upload_id_marker: next_id.flatten().map(shown),
+        next_key_marker: Some(encoding.text(next_key)),
+        next_upload_id_marker: Some(next_id.map(shown).unwrap_or_default()),
         prefix: text(input.prefix),
         request_charged: None,
-        upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
+        // Without a key it says nothing.
+        upload_id_marker: Some(input.upload_id_marker.filter(|_| keyed).unwrap_or_default()),
         uploads: Some(
             page.uploads.into_iter().map(|(key, id, upload)| entry(encoding.text(key), id, upload)).collect(),
         ),

@@ -6,7 +6,7 @@
 
 use super::State;
 use super::bucket::existing;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed};
 use super::grants::owner;
 use super::list_objects_v2::{Encoding, limit};
 use super::parameters::check_query;
@@ -45,10 +45,11 @@ pub(super) async fn run(
         version: input.version_id_marker.clone().filter(|version| !version.is_empty()),
         limit,
     };
-    if query.version.is_some() && query.key.is_none() {
-        return Err(refuse(
+    if let (Some(version), None) = (&query.version, &query.key) {
+        return Err(detailed(
             S3ErrorCode::InvalidArgument,
             "A version-id marker cannot be specified without a key marker.",
+            &[("ArgumentName", "version-id-marker"), ("ArgumentValue", version)],
         ));
     }
     let store = state.store.clone();
@@ -139,6 +140,8 @@ struct Page {
 struct Cursor<'a, V> {
     table: &'a Table<V>,
     prefix: Vec<u8>,
+    /// Where it begins.
+    first: Vec<u8>,
     after: Option<Vec<u8>>,
     waiting: VecDeque<(Vec<u8>, V)>,
     ended: bool,
@@ -147,7 +150,7 @@ struct Cursor<'a, V> {
 impl<V: Stored> Cursor<'_, V> {
     fn peek(&mut self, view: &View<'_>) -> Result<Option<&(Vec<u8>, V)>> {
         if self.waiting.is_empty() && !self.ended {
-            let start = self.after.as_deref().map_or(Start::At(&self.prefix), Start::After);
+            let start = self.after.as_deref().map_or(Start::At(&self.first), Start::After);
             self.waiting = view.scan(self.table, &self.prefix, start, BATCH)?.into();
             self.ended = self.waiting.len() < BATCH;
             if let Some((last, _)) = self.waiting.back() {
@@ -180,6 +183,7 @@ impl Query {
         let mut current = Cursor {
             table: &OBJECTS,
             prefix: object_key(&self.bucket, &self.prefix),
+            first: object_key(&self.bucket, &self.prefix),
             after: None,
             waiting: VecDeque::new(),
             ended: false,
@@ -187,6 +191,7 @@ impl Query {
         let mut older = Cursor {
             table: &VERSIONS,
             prefix: prefix_base(&self.bucket, &self.prefix),
+            first: prefix_base(&self.bucket, &self.prefix),
             after: None,
             waiting: VecDeque::new(),
             ended: false,
@@ -197,9 +202,14 @@ impl Query {
             match self.group(key) {
                 Some(group) => self.skip(group, &mut current, &mut older),
                 None => {
-                    current.skip(object_key(&self.bucket, key));
-                    older.skip(find_place(view, &self.bucket, key, self.version.as_deref())?);
-                    passed.clone_from(key);
+                    let (place, listed) = find_place(view, &self.bucket, key, self.version.as_deref())?;
+                    older.skip(place);
+                    if listed {
+                        current.skip(object_key(&self.bucket, key));
+                        passed.clone_from(key);
+                    } else {
+                        current.first = object_key(&self.bucket, key);
+                    }
                 }
             }
         }

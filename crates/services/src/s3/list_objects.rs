@@ -4,7 +4,7 @@
 
 use super::State;
 use super::error::Result;
-use super::list_objects_v2::{Encoding, limit, read};
+use super::list_objects_v2::{Encoding, limit, read, region};
 use super::listing::Query;
 use super::parameters::check_query;
 use super::request::Context;
@@ -29,10 +29,11 @@ pub(super) async fn run(
         limit,
     };
     let rolled_up = query.delimiter.is_some();
+    let bucket = input.bucket.clone();
     let page = read(state, input.bucket.clone(), query).await?;
     let next = page.next.clone();
     let (contents, common_prefixes) = encoding.entries(page, true);
-    Ok(S3Response::new(ListObjectsOutput {
+    let output = ListObjectsOutput {
         name: Some(input.bucket),
         prefix: Some(plain_prefix(input.prefix.unwrap_or_default(), &encoding)),
         marker: Some(encoding.text(input.marker.unwrap_or_default())),
@@ -48,7 +49,8 @@ pub(super) async fn run(
         next_marker: next.filter(|_| rolled_up).map(|next| encoding.text(next)),
         encoding_type: encoding.name(),
         request_charged: None,
-    }))
+    };
+    Ok(S3Response::with_headers(output, region(state, &bucket)?))
 }
 
 /// The prefix as it is answered: SDKs do not decode it in this version of the operation, so that it is encoded only where XML

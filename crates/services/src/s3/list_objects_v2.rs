@@ -5,13 +5,14 @@
 use super::State;
 use super::bucket::existing;
 use super::encoding::encode_key;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
 use super::grants::owner;
 use super::listing::{PAGE, Page, Query};
 use super::parameters::check_query;
 use super::request::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue};
 use s3s::dto::{
     ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListObjectsV2Input,
     ListObjectsV2Output, Object, ObjectStorageClass, Timestamp,
@@ -49,10 +50,11 @@ pub(super) async fn run(
         limit,
     };
     let page = read(state, input.bucket.clone(), query).await?;
+    let region = region(state, &input.bucket)?;
     let count = page.objects.len() + page.prefixes.len();
     let next = page.next.as_deref().map(|last| URL_SAFE_NO_PAD.encode(last));
     let (contents, common_prefixes) = encoding.entries(page, input.fetch_owner.unwrap_or(false));
-    Ok(S3Response::new(ListObjectsV2Output {
+    let output = ListObjectsV2Output {
         name: Some(input.bucket),
         prefix: Some(encoding.text(input.prefix.unwrap_or_default())),
         max_keys: i32::try_from(limit).ok(),
@@ -73,7 +75,8 @@ pub(super) async fn run(
             .filter(|_| input.continuation_token.is_none())
             .map(|start| encoding.text(start)),
         request_charged: None,
-    }))
+    };
+    Ok(S3Response::with_headers(output, region))
 }
 
 /// Reads one page on a blocking thread.
@@ -105,7 +108,23 @@ fn read_token(token: &str) -> Result<String> {
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .filter(|last| !last.is_empty())
-        .ok_or_else(|| refuse(S3ErrorCode::InvalidArgument, "The continuation token provided is incorrect"))
+        .ok_or_else(|| {
+            detailed(
+                S3ErrorCode::InvalidArgument,
+                "The continuation token provided is incorrect",
+                &[("ArgumentName", "continuation-token")],
+            )
+        })
+}
+
+/// The header that says where a bucket is.
+pub(super) fn region(state: &State, bucket: &str) -> Result<HeaderMap> {
+    let of = state.store.read(|view| existing(view, bucket))?;
+    let mut headers = HeaderMap::new();
+    if let Ok(region) = HeaderValue::from_str(of.location.as_deref().unwrap_or(&state.region)) {
+        headers.insert("x-amz-bucket-region", region);
+    }
+    Ok(headers)
 }
 
 /// How keys are written in the answer.
@@ -120,9 +139,11 @@ impl Encoding {
         match wanted.as_ref().map(EncodingType::as_str) {
             None => Ok(Encoding::Plain),
             Some(EncodingType::URL) => Ok(Encoding::Url),
-            Some(_) => {
-                Err(refuse(S3ErrorCode::InvalidArgument, "Invalid Encoding Method specified in Request"))
-            }
+            Some(other) => Err(detailed(
+                S3ErrorCode::InvalidArgument,
+                "Invalid Encoding Method specified in Request",
+                &[("ArgumentName", "encoding-type"), ("ArgumentValue", other)],
+            )),
         }
     }
 

@@ -62,7 +62,8 @@ pub(super) async fn run(
 }
 
 fn shown(upload: &Upload, number: u16, part: Stored) -> Part {
-    let checksum = |name: &str| (upload.algorithm == name).then(|| part.checksum.clone());
+    // What nobody chose is not told.
+    let checksum = |name: &str| (upload.explicit && upload.algorithm == name).then(|| part.checksum.clone());
     Part {
         checksum_crc32: checksum("CRC32"),
         checksum_crc32c: checksum("CRC32C"),

@@ -24,12 +24,13 @@ pub(super) async fn get(
     request: S3Request<GetObjectTaggingInput>,
 ) -> Result<S3Response<GetObjectTaggingOutput>> {
     let input = request.input;
-    let target = state
+    // A delete marker is refused as such, by whichever name.
+    let (of, _, object) = state
         .store
-        .read(|view| find::object(view, &input.bucket, &input.key, input.version_id.as_deref()))?;
+        .read(|view| find::to_change(view, &input.bucket, &input.key, input.version_id.as_deref()))?;
     Ok(S3Response::new(GetObjectTaggingOutput {
-        version_id: target.version(),
-        tag_set: to_set(&target.object.tags),
+        version_id: of.shown(object.version.as_deref()),
+        tag_set: to_set(&object.tags),
     }))
 }
 

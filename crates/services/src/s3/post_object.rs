@@ -112,15 +112,13 @@ struct Form {
 
 impl Form {
     fn of(state: &State, fields: &Fields, bucket: &str, file_name: &str) -> Result<Self> {
-        let key = fields
-            .get("key")
-            .ok_or_else(|| invalid("Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields."))?;
+        let key = fields.get("key").ok_or_else(|| missing("key"))?;
         let key = key.replace("${filename}", file_name.rsplit(['/', '\\']).next().unwrap_or_default());
         if key.is_empty() {
             return Err(invalid("User key must have a length greater than 0."));
         }
         if key.len() > 1_024 {
-            return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
+            return Err(super::access::too_long(&key).into());
         }
         if super::access::climbs_out(&key) {
             return Err(Error::Refused(S3ErrorCode::InvalidURI.into()));
@@ -248,13 +246,17 @@ impl Form {
 /// on loopback. The account that signed.
 fn check_signature(fields: &Fields, now: Timestamp) -> Result<String> {
     let account = |key: &str| wire::account_of_key(key).unwrap_or_else(|| model::ACCOUNT.to_owned());
-    if let (Some(key), Some(_)) = (fields.get("awsaccesskeyid"), fields.get("signature")) {
-        return Ok(account(key));
+    let has = |name: &str| fields.get(name).is_some_and(|value| !value.is_empty());
+    let version_4 = SIGNATURE.iter().any(|name| has(name));
+    let names = if version_4 { SIGNATURE } else { SIGNATURE_V2 };
+    if !names.iter().any(|name| has(name)) {
+        return Err(refuse(S3ErrorCode::AccessDenied, "Access Denied"));
     }
-    for name in SIGNATURE {
-        if fields.get(*name).is_none_or(String::is_empty) {
-            return Err(missing(name));
-        }
+    if let Some(absent) = names.iter().find(|name| !has(name)) {
+        return Err(missing(absent));
+    }
+    if let (false, Some(key)) = (version_4, fields.get("awsaccesskeyid")) {
+        return Ok(account(key));
     }
     if fields.get("x-amz-algorithm").is_some_and(|algorithm| algorithm != "AWS4-HMAC-SHA256") {
         return Err(invalid("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
@@ -276,6 +278,9 @@ fn check_signature(fields: &Fields, now: Timestamp) -> Result<String> {
 /// The fields of a signature of version 4.
 const SIGNATURE: &[&str] = &["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
 
+/// Those of version 2.
+const SIGNATURE_V2: &[&str] = &["awsaccesskeyid", "signature"];
+
 /// For how long a signature is good.
 const OLDEST_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -293,12 +298,20 @@ fn check_date(date: &str, day: &str, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// The error for a form without the field `name`, which it spells as S3 does.
 fn missing(name: &str) -> Error {
-    refuse(
+    let upper = |word: &str| format!("{}{}", word[..1].to_ascii_uppercase(), &word[1..]);
+    let name = match name {
+        "awsaccesskeyid" => "AWSAccessKeyId".to_owned(),
+        "key" | "policy" | "file" => name.to_owned(),
+        _ => name.split('-').map(upper).collect::<Vec<_>>().join("-"),
+    };
+    detailed(
         S3ErrorCode::InvalidArgument,
         format!(
             "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
         ),
+        &[("ArgumentName", &name), ("ArgumentValue", "")],
     )
 }
 

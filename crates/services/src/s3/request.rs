@@ -204,9 +204,12 @@ fn ignore_unreadable_range(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a range does not end before it begins: such a one is none.
+/// Whether a range has an end, and does not end before it begins: such a one is none.
 fn is_forward(range: &str) -> bool {
     let ends = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    if ends.is_some_and(|(first, last)| first.trim().is_empty() && last.trim().is_empty()) {
+        return false;
+    }
     let number = |text: &str| text.trim().parse::<u64>().ok();
     !ends.is_some_and(|(first, last)| {
         number(first).zip(number(last)).is_some_and(|(first, last)| last < first)

@@ -1,5 +1,6 @@
 //! An answer on its way out: every one carries its ids, and every error says which request it was and what to do.
 
+use super::access::LONGEST_KEY;
 use super::error::{DETAIL, chain, internal};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,6 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use model::RequestId;
 use s3s::{HttpError, HttpResponse, S3Error, S3ErrorCode};
+use wire::credential::query_pairs;
 use wire::{Body, Fault, Request, Response};
 
 /// What an answer must know of its request.
@@ -21,6 +23,10 @@ pub(super) struct Head {
     range: Option<String>,
     /// The first of its conditions.
     condition: Option<&'static str>,
+    /// The upload and the version that it names, and the digest that it claims.
+    upload: Option<String>,
+    version: Option<String>,
+    md5: Option<String>,
 }
 
 /// Conditions as errors name them, in the order in which they are looked at.
@@ -37,17 +43,24 @@ const CONDITIONS: &[&str] = &[
 impl Head {
     /// That of `request`, which is about the resource `path`: `/BUCKET/KEY`.
     pub(super) fn of(request: &Request, path: String) -> Self {
+        let header = |name: &str| {
+            let value = request.head.headers.get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let parameter = |wanted: &str| {
+            let mut pairs = query_pairs(request.head.uri.query()?);
+            pairs.find(|(name, _)| name == wanted).map(|(_, value)| value)
+        };
         Head {
             id: request.id,
             method: request.head.method.clone(),
             path,
             bare_etag: is_attributes(&request.head.uri),
-            range: request
-                .head
-                .headers
-                .get(RANGE)
-                .map(|range| String::from_utf8_lossy(range.as_bytes()).into_owned()),
+            range: header(RANGE.as_str()),
             condition: CONDITIONS.iter().copied().find(|name| request.head.headers.contains_key(*name)),
+            upload: parameter("uploadId"),
+            version: parameter("versionId"),
+            md5: header("content-md5"),
         }
     }
 }
@@ -95,6 +108,9 @@ pub fn fault_response(id: RequestId, fault: &Fault) -> Response {
             bare_etag: false,
             range: None,
             condition: None,
+            upload: None,
+            version: None,
+            md5: None,
         },
         error,
     )
@@ -182,42 +198,81 @@ fn complete_error(head: &Head, status: StatusCode, document: &[u8], details: &[S
     if !text.contains("<Message>") {
         text.push_str(&element("Message", message_of(&code, status)));
     }
-    let (bucket, key) = head.path.trim_start_matches('/').split_once('/').unwrap_or((&head.path, ""));
-    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    // What the error is about, as S3 names it.
-    match (code.as_str(), head.condition) {
-        ("InvalidRange", _) => {
-            text.push_str(&element("RangeRequested", head.range.as_deref().unwrap_or_default()));
-        }
-        ("PreconditionFailed", Some(condition)) => text.push_str(&element("Condition", condition)),
-        ("NoSuchBucket" | "BucketAlreadyOwnedByYou" | "BucketAlreadyExists" | "BucketNotEmpty", _) => {
-            text.push_str(&element("BucketName", &decoded(bucket.trim_matches('/'))));
-        }
-        ("NoSuchKey" | "NoSuchVersion", _) if details.is_empty() => {
-            text.push_str(&element("Key", &decoded(key)))
-        }
-        _ => {}
-    }
-    for (name, value) in details.iter().filter_map(|detail| detail.split_once('=')) {
+    let details: Vec<(&str, &str)> = details.iter().filter_map(|detail| detail.split_once('=')).collect();
+    for (name, value) in &details {
         text.push_str(&element(name, value));
     }
-    text.push_str(&element("Resource", &head.path));
+    for (name, value) in elements_of(head, &code) {
+        if !details.iter().any(|(known, _)| *known == name) {
+            text.push_str(&element(name, &value));
+        }
+    }
     text.push_str(&element("RequestId", &head.id.to_string()));
     text.push_str(&element("HostId", &host_id(head.id)));
     text.push_str(END);
     text
 }
 
+/// What an error is about, as S3 names it: what is known of the request alone.
+fn elements_of(head: &Head, code: &str) -> Vec<(&'static str, String)> {
+    let (bucket, key) = head.path.trim_start_matches('/').split_once('/').unwrap_or((&head.path, ""));
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (bucket, key) = (decoded(bucket.trim_matches('/')), decoded(key));
+    let condition = head.condition.map(|condition| ("Condition", condition.to_owned()));
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let mut elements = match code {
+        "InvalidRange" => vec![("RangeRequested", text(&head.range))],
+        "PreconditionFailed" => condition.into_iter().collect(),
+        "ConditionalRequestConflict" => condition.into_iter().chain([("Key", key)]).collect(),
+        "NoSuchKey" => vec![("Key", key)],
+        "NoSuchVersion" => vec![("Key", key), ("VersionId", text(&head.version))],
+        "NoSuchUpload" | "InvalidPart" | "InvalidPartOrder" => vec![("UploadId", text(&head.upload))],
+        "KeyTooLongError" => {
+            vec![("Size", key.len().to_string()), ("MaxSizeAllowed", LONGEST_KEY.to_string())]
+        }
+        "InvalidDigest" => vec![("Content-MD5", text(&head.md5))],
+        "MethodNotAllowed" => {
+            let kind = match (bucket.as_str(), key.as_str()) {
+                ("", _) => "SERVICE",
+                (_, "") => "BUCKET",
+                _ => "OBJECT",
+            };
+            vec![("Method", head.method.to_string()), ("ResourceType", kind.to_owned())]
+        }
+        _ if ABOUT_BUCKETS.contains(&code) => vec![("BucketName", bucket)],
+        _ => Vec::new(),
+    };
+    elements.push(("Resource", head.path.clone()));
+    elements
+}
+
+/// Errors that name the bucket.
+const ABOUT_BUCKETS: &[&str] = &[
+    "BucketAlreadyExists",
+    "BucketAlreadyOwnedByYou",
+    "BucketNotEmpty",
+    "InvalidBucketName",
+    "NoSuchBucket",
+    "NoSuchBucketPolicy",
+    "NoSuchCORSConfiguration",
+    "NoSuchLifecycleConfiguration",
+    "NoSuchPublicAccessBlockConfiguration",
+    "NoSuchTagSet",
+    "NoSuchWebsiteConfiguration",
+    "ObjectLockConfigurationNotFoundError",
+    "OwnershipControlsNotFoundError",
+    "ReplicationConfigurationNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
+];
+
 /// Texts for the errors that `s3s` finds by itself and says nothing about.
 fn message_of(code: &str, status: StatusCode) -> &'static str {
     match code {
-        "InvalidBucketName" => {
-            "The specified bucket is not valid: a name has 3 to 63 lower-case letters, digits, dots and hyphens."
-        }
+        "InvalidBucketName" => "The specified bucket is not valid.",
         "InvalidURI" => "Couldn't parse the specified URI.",
-        "KeyTooLongError" => "Your key is too long: it may have 1024 bytes.",
+        "KeyTooLongError" => "Your key is too long",
         "MalformedXML" => {
-            "The XML you provided was not well-formed or did not validate against our published schema."
+            "The XML you provided was not well-formed or did not validate against our published schema"
         }
         "MaxMessageLengthExceeded" => "Your request was too big.",
         "MissingContentLength" => "You must provide the Content-Length HTTP header.",

@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingServerSideEncryption.html>
 
 use super::State;
-use super::error::{Error, Result, not_supported, refuse};
+use super::error::{Error, Result, detailed, not_supported, refuse};
 use crate::object::Object;
 use crate::object::cipher::{Encryption, Key};
 use base64::Engine as _;
@@ -44,14 +44,16 @@ fn read(headers: &HeaderMap, front: &str) -> Result<Option<CustomerKey>> {
     if algorithm.is_none() && key.is_none() && md5.is_none() {
         return Ok(None);
     }
-    let invalid = |message: &'static str| refuse(S3ErrorCode::InvalidArgument, message);
+    let about = ("ArgumentName", "x-amz-server-side-encryption");
+    let invalid = |message: &'static str| detailed(S3ErrorCode::InvalidArgument, message, &[about]);
     let algorithm = algorithm.ok_or_else(|| {
         invalid("Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.")
     })?;
     if algorithm != AES256 {
-        return Err(refuse(
+        return Err(detailed(
             S3ErrorCode::InvalidEncryptionAlgorithmError,
-            "The encryption algorithm specified is not valid: it must be AES256.",
+            "The Encryption request you specified is not valid. Supported value: AES256.",
+            &[about, ("ArgumentValue", algorithm)],
         ));
     }
     let key = key.ok_or_else(|| {
@@ -77,9 +79,10 @@ fn read(headers: &HeaderMap, front: &str) -> Result<Option<CustomerKey>> {
 pub(super) fn for_new(state: &State, headers: &HeaderMap) -> Result<(Key, Encryption)> {
     let asked = check_algorithm(headers)?;
     match customer(headers)? {
-        Some(_) if asked => Err(refuse(
+        Some(_) if asked => Err(detailed(
             S3ErrorCode::InvalidArgument,
             "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
+            &[("ArgumentName", "x-amz-server-side-encryption"), ("ArgumentValue", AES256)],
         )),
         Some(customer) => {
             let proof = customer.key.proof();
@@ -106,9 +109,11 @@ fn check_algorithm(headers: &HeaderMap) -> Result<bool> {
         Some(kms @ ("aws:kms" | "aws:kms:dsse")) => {
             Err(not_supported(format_args!("The encryption {kms}")).into())
         }
-        Some(_) => {
-            Err(refuse(S3ErrorCode::InvalidArgument, "The encryption method specified is not supported"))
-        }
+        Some(other) => Err(detailed(
+            S3ErrorCode::InvalidArgument,
+            "The encryption method specified is not supported",
+            &[("ArgumentName", "x-amz-server-side-encryption"), ("ArgumentValue", other)],
+        )),
     }
 }
 
@@ -123,7 +128,8 @@ pub(super) fn check_read(object: &Object, customer: Option<&CustomerKey>) -> Res
         (Some(Encryption::Customer { proof, .. }), Some(customer)) if !customer.key.proves(proof) => {
             Err(refuse(
                 S3ErrorCode::AccessDenied,
-                "Access Denied: the provided encryption key is not the one with which the object was stored.",
+                "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret \
+                 key.",
             ))
         }
         (Some(Encryption::Customer { .. }), Some(_)) | (_, None) => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
 
-use super::error::{Result, refuse};
+use super::error::{Result, detailed, refuse};
 use s3s::S3ErrorCode;
 use s3s::dto::Tag;
 use wire::credential::query_pairs;
@@ -24,11 +24,14 @@ pub(super) fn of_header(value: &str) -> Result<Tags> {
     let mut names: Vec<&str> = tags.iter().map(|(key, _)| key.as_str()).collect();
     names.sort_unstable();
     let twice = names.windows(2).any(|pair| pair.first() == pair.last());
-    if twice || tags.iter().any(|(key, _)| key.is_empty()) && !value.is_empty() {
-        return Err(refuse(
+    // An equals sign of a value is escaped.
+    let several = value.split('&').any(|pair| pair.matches('=').count() > 1);
+    if twice || several || tags.iter().any(|(key, _)| key.is_empty()) && !value.is_empty() {
+        return Err(detailed(
             S3ErrorCode::InvalidArgument,
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag \
              name duplicates.",
+            &[("ArgumentName", "x-amz-tagging"), ("ArgumentValue", value)],
         ));
     }
     checked(tags, OF_OBJECT)
@@ -56,16 +59,21 @@ fn checked(tags: Tags, most: usize) -> Result<Tags> {
     }
     for (index, (key, value)) in tags.iter().enumerate() {
         if key.is_empty() || key.chars().count() > KEY || !key.chars().all(is_allowed) {
-            return Err(invalid("The TagKey you have provided is invalid"));
+            return Err(invalid("The TagKey you have provided is invalid", &[("TagKey", key)]));
         }
         if value.chars().count() > VALUE || !value.chars().all(is_allowed) {
-            return Err(invalid("The TagValue you have provided is invalid"));
+            let about = [("TagKey", key.as_str()), ("TagValue", value.as_str())];
+            return Err(invalid("The TagValue you have provided is invalid", &about));
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(invalid("System tags cannot be added/updated by requester"));
+            let message = match most {
+                OF_OBJECT => "Your TagKey cannot be prefixed with aws:",
+                _ => "System tags cannot be added/updated by requester",
+            };
+            return Err(invalid(message, &[("TagKey", key)]));
         }
         if tags[..index].iter().any(|(other, _)| other == key) {
-            return Err(invalid("Cannot provide multiple Tags with the same key"));
+            return Err(invalid("Cannot provide multiple Tags with the same key", &[("TagKey", key)]));
         }
     }
     Ok(tags)
@@ -75,8 +83,8 @@ fn is_allowed(letter: char) -> bool {
     letter.is_alphanumeric() || letter.is_whitespace() || "+-=._:/@".contains(letter)
 }
 
-fn invalid(message: &'static str) -> super::error::Error {
-    refuse(S3ErrorCode::InvalidTag, message)
+fn invalid(message: &'static str, about: &[(&str, &str)]) -> super::error::Error {
+    detailed(S3ErrorCode::InvalidTag, message, about)
 }
 
 #[cfg(test)]

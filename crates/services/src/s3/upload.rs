@@ -57,6 +57,9 @@ pub(super) struct Upload {
     /// The account that began it, where it is another than the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<String>,
+    /// Whether there was an object under its key when it began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) existed: bool,
 }
 
 /// One part; its number is in its key.
@@ -100,6 +103,7 @@ impl Upload {
     pub(super) fn of(described: Described, at: Timestamp, chosen: Chosen, encryption: Encryption) -> Self {
         Upload {
             owner: None,
+            existed: false,
             initiated: at,
             algorithm: chosen.algorithm.name().to_owned(),
             explicit: chosen.explicit,

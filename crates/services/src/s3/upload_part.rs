@@ -49,8 +49,9 @@ pub(super) async fn run(
     let etag = hex(&digests.md5);
     let told = sse::told(Some(&upload.encryption));
     let shown = |wanted: &str| {
-        let claimed = claimed.unwrap_or(algorithm);
-        digests.of(claimed).filter(|_| claimed.name() == wanted).map(str::to_owned)
+        // What nobody chose is not told.
+        let told = claimed.or(upload.explicit.then_some(algorithm))?;
+        digests.of(told).filter(|_| told.name() == wanted).map(str::to_owned)
     };
     let output = UploadPartOutput {
         checksum_crc32: shown("CRC32"),

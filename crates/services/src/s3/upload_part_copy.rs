@@ -5,7 +5,8 @@
 use super::State;
 use super::checksum::{Algorithm, hex};
 use super::conditions::ReadConditions;
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed, refuse};
+use super::find::about_source;
 use super::get_object::{Wanted, open};
 use super::head_object::check_archived;
 use super::parameters::check_query;
@@ -16,6 +17,7 @@ use super::upload::{Part, find, number, put_part};
 use model::limits;
 use s3s::dto::{CopyPartResult, ETag, Timestamp, UploadPartCopyInput, UploadPartCopyOutput};
 use s3s::{S3ErrorCode, S3Request, S3Response};
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub(super) async fn run(
@@ -41,12 +43,13 @@ pub(super) async fn run(
     let store = state.store.clone();
     let opening = tokio::task::spawn_blocking(move || {
         let wanted = Wanted { bucket: &source.bucket, key: &source.key, version: source.version.as_deref() };
-        open(&store, &wanted, source_customer.as_ref(), |view, target| {
-            conditions.check_copy(&target.object)?;
+        let opened = open(&store, &wanted, source_customer.as_ref(), |view, target| {
+            conditions.check_copy(&target.object, view.now())?;
             check_archived(&target.object, view.now())?;
             let range = within(wanted_range.clone(), target.object.len)?;
             Ok((range.clone(), range))
-        })
+        });
+        opened.map_err(|error| about_source(error, &source))
     });
     let (target, range, reader) = opening.await.map_err(|_| Error::Broken("opening a source panicked"))??;
     let algorithm = upload.algorithm()?;
@@ -55,7 +58,7 @@ pub(super) async fn run(
     let etag = hex(&digests.md5);
     let (at, checksum) = (state.store.now(), digests.checksum);
     let told = sse::told(Some(&upload.encryption));
-    let result = result(&etag, algorithm, &checksum, at);
+    let result = result(&etag, algorithm, upload.explicit.then_some(&checksum), at);
     state
         .change(received.blob(), move |tx| {
             let content = received.keep(tx)?;
@@ -82,19 +85,32 @@ fn parse_range(text: &str) -> Result<Range<u64>> {
         (first <= last && last < u64::MAX).then(|| first..last + 1)
     });
     range.ok_or_else(|| {
-        refuse(
-            S3ErrorCode::InvalidArgument,
+        range_refused(
+            text,
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \
              zero-based offsets of the first and last bytes to copy",
         )
     })
 }
 
+fn range_refused(range: &str, message: impl Into<Cow<'static, str>>) -> Error {
+    let details = [("ArgumentName", "x-amz-copy-source-range"), ("ArgumentValue", range)];
+    detailed(S3ErrorCode::InvalidArgument, message, &details)
+}
+
 fn within(range: Option<Range<u64>>, len: u64) -> Result<Range<u64>> {
+    let whole = range.is_none();
     let range = range.unwrap_or(0..len);
-    if range.end > len {
+    if range.start >= len && !whole {
         return Err(refuse(
-            S3ErrorCode::InvalidArgument,
+            S3ErrorCode::InvalidRequest,
+            "The specified copy range is invalid for the source object size",
+        ));
+    }
+    if range.end > len {
+        let said = format!("bytes={}-{}", range.start, range.end - 1);
+        return Err(range_refused(
+            &said,
             format!("Range specified is not valid for source object of size: {len}"),
         ));
     }
@@ -104,8 +120,14 @@ fn within(range: Option<Range<u64>>, len: u64) -> Result<Range<u64>> {
     Ok(range)
 }
 
-fn result(etag: &str, algorithm: Algorithm, checksum: &str, at: model::Timestamp) -> CopyPartResult {
-    let shown = |wanted: Algorithm| (algorithm == wanted).then(|| checksum.to_owned());
+/// What is answered; a checksum that nobody chose is not told.
+fn result(
+    etag: &str,
+    algorithm: Algorithm,
+    checksum: Option<&String>,
+    at: model::Timestamp,
+) -> CopyPartResult {
+    let shown = |wanted: Algorithm| checksum.filter(|_| algorithm == wanted).cloned();
     CopyPartResult {
         checksum_crc32: shown(Algorithm::Crc32),
         checksum_crc32c: shown(Algorithm::Crc32c),

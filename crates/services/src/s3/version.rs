@@ -7,7 +7,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html>
 
 use super::bucket::{Bucket, Versioning};
-use super::error::{Error, Result, refuse};
+use super::error::{Error, Result, detailed};
 use super::event::next_sequence;
 pub(super) use crate::object::versions::{Entry, Marker, NULL, VERSIONS, base};
 use crate::object::versions::{NULLS, Sequence, escape, sequence_of, slot};
@@ -78,6 +78,15 @@ fn looks_foreign(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
+/// The error for what cannot be the id of a version.
+pub(super) fn invalid_id(id: &str) -> Error {
+    detailed(
+        S3ErrorCode::InvalidArgument,
+        "Invalid version id specified",
+        &[("ArgumentName", "versionId"), ("ArgumentValue", id)],
+    )
+}
+
 /// The version `version` of `key`, or the newest one.
 pub(super) fn find(view: &View<'_>, bucket: &str, key: &str, version: Option<&str>) -> Result<Option<Found>> {
     let current = view.get(&OBJECTS, object_key(bucket, key))?;
@@ -107,12 +116,13 @@ pub(super) fn find(view: &View<'_>, bucket: &str, key: &str, version: Option<&st
                 // Another server's, perhaps: it has the look of one, and is none of this bucket's.
                 None if looks_foreign(id) => return Ok(None),
                 None if id.is_empty() => {
-                    return Err(refuse(
+                    return Err(detailed(
                         S3ErrorCode::InvalidArgument,
                         "Version id cannot be the empty string",
+                        &[("ArgumentName", "versionId"), ("ArgumentValue", "")],
                     ));
                 }
-                None => return Err(refuse(S3ErrorCode::InvalidArgument, "Invalid version id specified")),
+                None => return Err(invalid_id(id)),
             };
             let place = slot(bucket, key, sequence);
             view.get(&VERSIONS, &place)?
@@ -125,19 +135,36 @@ pub(super) fn find(view: &View<'_>, bucket: &str, key: &str, version: Option<&st
     Ok(Some(Found { entry, latest, place: Some(place) }))
 }
 
-/// Where a listing goes on that ended with the version `version` of `key`: behind all versions of it without one.
-pub(super) fn find_place(view: &View<'_>, bucket: &str, key: &str, version: Option<&str>) -> Result<Vec<u8>> {
+/// Where a listing goes on that ended with the version `version` of `key`, and whether the newest version of that key was
+/// listed already: behind all versions of it without one.
+pub(super) fn find_place(
+    view: &View<'_>,
+    bucket: &str,
+    key: &str,
+    version: Option<&str>,
+) -> Result<(Vec<u8>, bool)> {
+    let base = base(bucket, key);
     let Some(version) = version else {
-        let mut end = base(bucket, key);
-        end.extend_from_slice(&[0xff; 9]);
-        return Ok(end);
+        return Ok(([base.as_slice(), &[0xff; 9]].concat(), true));
     };
     if let Some(found) = find(view, bucket, key, Some(version))? {
         // The current one is followed by the first of those that are not.
-        return Ok(found.place.unwrap_or_else(|| base(bucket, key)));
+        return Ok((found.place.unwrap_or(base), true));
     }
-    // It was removed since: those that are older follow.
-    Ok(sequence_of(version).map_or_else(|| base(bucket, key), |sequence| slot(bucket, key, sequence)))
+    // It was removed since: those that are older follow, and one of them may have become the newest.
+    let Some(removed) = sequence_of(version) else { return Ok((base, true)) };
+    let place = slot(bucket, key, removed);
+    let listed = match view.get(&OBJECTS, object_key(bucket, key))? {
+        // Nobody knows how old the null version is that became the current one: better twice than never.
+        Some(current) => {
+            current.version.as_deref().and_then(sequence_of).is_some_and(|other| other > removed)
+        }
+        None => {
+            let newest = view.scan(&VERSIONS, &base, Start::At(&base), 1)?;
+            newest.first().is_none_or(|(newest, _)| *newest < place)
+        }
+    };
+    Ok((place, listed))
 }
 
 /// Puts a current object that gets a successor among the older versions.
