@@ -135,6 +135,12 @@ def test_types_of_events_and_answers(call, handler, event, answer):
     assert (got.error, got.json) == (None, answer), got.log
 
 
+def test_strings_are_put_together_without_invokedynamic(call):
+    assert call(f"{CLASS}::together").json == [
+        "-1 -2ü1.5|1.0E100true-9223372036854775808", "nullnull", "true", "\1-2\2", "a1b", "n3!", "sbx5ü", "true",
+        "file:/var/task/", "example"]
+
+
 def test_streams_get_and_give_bytes(call):
     assert call(f"{CLASS}$Streams", raw=b'{"a": 1 }').text == '<p>{"a": 1 }'
 

@@ -136,6 +136,8 @@ pub(crate) enum Notice {
         /// Why not, in words for the function's owner: `it has a connection to 10.0.0.7:5432`.
         reason: String,
     },
+    /// What the template wanted to see of this copy it has seen.
+    Learned,
     /// The sandbox could not be made.
     Failed {
         /// What was being done.
@@ -152,6 +154,8 @@ pub(crate) enum Notice {
 pub(crate) enum Wish {
     /// Become a template.
     Capture,
+    /// This copy has served an event: its template is to see which memory that took.
+    Learn,
     /// End; nobody asks what it has used.
     Forget,
     /// End, and account at once: what it has used by now counts.

@@ -23,6 +23,7 @@ struct thread {
     u32 rseq_length, rseq_signature;
     u64 frame, stack;
     char name[16];
+    u64 nice;
 };
 
 struct step {
@@ -33,6 +34,10 @@ struct step {
     u64 a, b;
 };
 
+struct range {
+    u64 start, length; /* the lowest bit of the length: it is written to */
+};
+
 struct context {
     u32 threads, steps;
     u64 thread_table, step_table;
@@ -41,6 +46,8 @@ struct context {
     u64 seat_stacks;
     u32 seats, seated;
     u32 pid, go;
+    u64 range_table;
+    u32 ranges;
 };
 
 struct request {
@@ -62,9 +69,10 @@ enum {
 };
 
 enum {
-    SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_rt_sigaction = 13, SYS_pwrite64 = 18, SYS_getpid = 39, SYS_socket = 41,
+    SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_rt_sigaction = 13, SYS_pwrite64 = 18, SYS_madvise = 28, SYS_getpid = 39, SYS_socket = 41,
     SYS_connect = 42, SYS_sendmsg = 46, SYS_recvmsg = 47, SYS_socketpair = 53, SYS_setsockopt = 54, SYS_clone = 56,
-    SYS_wait4 = 61, SYS_fcntl = 72, SYS_chdir = 80, SYS_umask = 95, SYS_setsid = 112, SYS_capset = 126, SYS_prctl = 157,
+    SYS_wait4 = 61, SYS_fcntl = 72, SYS_chdir = 80, SYS_umask = 95, SYS_setsid = 112, SYS_capset = 126, SYS_setpriority = 141,
+    SYS_prctl = 157,
     SYS_arch_prctl = 158, SYS_futex = 202, SYS_set_tid_address = 218, SYS_exit_group = 231, SYS_epoll_ctl = 233,
     SYS_openat = 257, SYS_set_robust_list = 273, SYS_timerfd_create = 283, SYS_eventfd2 = 290, SYS_epoll_create1 = 291,
     SYS_dup3 = 292, SYS_pipe2 = 293, SYS_setns = 308, SYS_rseq = 334, SYS_close_range = 436,
@@ -259,6 +267,14 @@ static long do_step(struct step *step, i32 log, i32 channel) {
     return made < 0 ? made : nonblocking(step->other, (u32)step->a);
 }
 
+/* Takes the memory that events use, all at once. A kernel that does not know how gives it page by page, later. */
+static void take_working_set(struct context *context) {
+    struct range *ranges = (void *)context->range_table;
+    u32 count = __atomic_load_n(&context->ranges, __ATOMIC_ACQUIRE);
+    for (u32 i = 0; i < count; i++) /* MADV_POPULATE_WRITE, MADV_POPULATE_READ */
+        call(SYS_madvise, ranges[i].start, ranges[i].length & ~1ul, ranges[i].length & 1 ? 23 : 22, 0);
+}
+
 /* What every thread does for itself. */
 INLINE void take_identity(struct thread *thread) {
     if (thread->robust_list)
@@ -330,11 +346,14 @@ NORETURN static void copy(struct context *context, struct request *request, i32 
     if (done < 0)
         fail(done, -3);
     call(SYS_umask, context->umask, 0, 0, 0);
+    take_working_set(context);
     for (u32 i = 1; i < context->threads; i++) {
         write_number(last_pid, threads[i].tid - 1);
         done = make_thread(&threads[i], context);
         if (done != (long)threads[i].tid)
             fail(done < 0 ? done : -17, 1000 + i);
+        if (threads[i].nice)
+            call(SYS_setpriority, 0, done, threads[i].nice, 0); /* PRIO_PROCESS, of this thread */
     }
     if (main->clear_tid) {
         call(SYS_set_tid_address, main->clear_tid, 0, 0, 0);
@@ -343,6 +362,8 @@ NORETURN static void copy(struct context *context, struct request *request, i32 
         if (*kept == context->pid)
             *kept = call(SYS_getpid, 0, 0, 0, 0);
     }
+    if (main->nice)
+        call(SYS_setpriority, 0, 0, main->nice, 0);
     call(SYS_arch_prctl, 0x1002, main->tls, 0, 0); /* ARCH_SET_FS */
     take_identity(main);
     call(SYS_close_range, HIGH, ~0u, 0, 0);

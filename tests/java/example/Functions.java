@@ -47,6 +47,49 @@ public class Functions {
         public Color color;
     }
 
+    /** An interface has its own places where strings are put together. */
+    public interface Named {
+        default String name(int number) {
+            return "n" + number + this;
+        }
+    }
+
+    /** Strings of all that can be put together, and whether the runtime has rewritten the places. */
+    public List<String> together(Object event) {
+        byte b = -1;
+        short s = -2;
+        char c = 'ü';
+        float f = 1.5f;
+        double d = 1e100;
+        boolean t = true;
+        long l = Long.MIN_VALUE;
+        char[] chars = {'a'};
+        Object nothing = null;
+        Object nameless = new Object() {
+            @Override
+            public String toString() {
+                return null;
+            }
+        };
+        Named named = new Named() {
+            @Override
+            public String toString() {
+                return "!";
+            }
+        };
+        StringBuilder builder = new StringBuilder("sb");
+        String grown = "a";
+        grown += 1;
+        grown += 'b';
+        boolean rewritten = java.util.Arrays.stream(Functions.class.getDeclaredMethods())
+                .anyMatch(method -> method.isSynthetic() && method.getName().startsWith("concat$"));
+        return List.of(
+                b + " " + s + c + f + "|" + d + t + l, "" + nothing + nameless, ("" + chars).startsWith("[C@") + "",
+                "\1" + s + "\2", grown, named.name(3), builder + "x" + Integer.valueOf(5) + c, rewritten + "",
+                Functions.class.getProtectionDomain().getCodeSource().getLocation() + "",
+                Functions.class.getPackage().getName());
+    }
+
     public static class Item {
         private String name;
 

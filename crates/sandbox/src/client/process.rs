@@ -19,6 +19,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -32,6 +33,9 @@ const CHUNK: usize = 16 * 1024;
 /// How long the launcher may take to end a sandbox and account for it: a thousand processes on a machine that is busy
 /// with others take seconds.
 const FAREWELL: Duration = Duration::from_secs(60);
+
+/// How long its template may look at a process.
+const LESSON: Duration = Duration::from_millis(500);
 
 /// How long what a process has sent may be on its way after its end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -82,6 +86,8 @@ pub(super) struct Process {
     over: bool,
     /// What it has used, once the launcher has said so.
     spent: Option<Usage>,
+    /// From how many more processes like this one its template learns.
+    pub(super) lessons: Option<Arc<AtomicU8>>,
 }
 
 impl Process {
@@ -110,6 +116,7 @@ impl Process {
             ending: None,
             over: false,
             spent: None,
+            lessons: None,
         }
     }
 
@@ -386,6 +393,7 @@ impl Process {
         match notice {
             Notice::Network | Notice::RuntimeApi | Notice::Ready | Notice::Gauges { .. } => {}
             Notice::Socket | Notice::ExtensionEnded(..) | Notice::ExtensionNotStarted(..) => {}
+            Notice::Learned => {}
             Notice::Captured => return Ok(Some(Happening::Captured)),
             Notice::NotCaptured { reason } => return Ok(Some(Happening::NotCaptured(reason))),
             Notice::Failed { step, reason } => return Err(Error::Setup { step, reason }),
@@ -434,6 +442,9 @@ impl Process {
 
     /// Ends it and says what it has used: by now if it has `answered`, else when the last process is gone.
     pub(super) async fn end(&mut self, answered: bool) -> Result<Usage, Error> {
+        if answered {
+            self.teach().await;
+        }
         if answered && let Some(usage) = self.used() {
             // Its socket goes first: the next process in its place may want the address.
             self.served = None;
@@ -452,6 +463,29 @@ impl Process {
                 .await
                 .map_err(|_| Error::LauncherGone(std::io::ErrorKind::TimedOut.into()))?,
         }
+    }
+
+    /// Lets the template that it was copied from learn which memory its event took, if that still learns. The runtime goes
+    /// when its channel closes, so this comes before.
+    async fn teach(&mut self) {
+        let one_less = |left: u8| left.checked_sub(1);
+        let wanted = |lessons: &Arc<AtomicU8>| lessons.fetch_update(Relaxed, Relaxed, one_less).is_ok();
+        if self.over || !self.lessons.as_ref().is_some_and(wanted) {
+            return;
+        }
+        self.supervision.wish(Wish::Learn);
+        let learned = async {
+            while !self.over {
+                match poll_fn(|cx| self.supervision.poll_next(cx)).await {
+                    Ok((Notice::Learned, _)) => break,
+                    Ok((notice, _)) => drop(self.noticed(notice)),
+                    // The launcher is gone, which whoever asks it next is told.
+                    Err(_) => break,
+                }
+            }
+        };
+        // Without it, later events take a little longer.
+        let _ = timeout(LESSON, learned).await;
     }
 
     /// Reads what was printed before now; at most what a pipe holds, for a process may still be printing. The pipe itself

@@ -15,7 +15,7 @@ use model::limits::{CAPTURE, RESTORE};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
@@ -36,7 +36,12 @@ pub struct Original {
     /// Copies are spoken to through the Runtime API.
     custom: bool,
     warning: Option<String>,
+    /// From how many copies that have answered it still learns which memory events use.
+    lessons: Arc<AtomicU8>,
 }
+
+/// From how many copies a template learns.
+const LESSONS: u8 = 3;
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +117,8 @@ pub(super) async fn make(
         Happening::Captured => {
             let memory = process.used().map(|used| used.peak_memory);
             let (function, custom) = (function.clone(), process.runtime.is_custom());
-            let original = Arc::new(Original { number, function, custom, warning });
+            let lessons = Arc::new(AtomicU8::new(LESSONS));
+            let original = Arc::new(Original { number, function, custom, warning, lessons });
             return Ok(Captured::Template(Box::new(Template { process, original, memory })));
         }
         Happening::NotCaptured(reason) => reason,
@@ -147,10 +153,11 @@ pub(super) async fn copy(
     original: &Original,
     platform: Platform,
 ) -> Result<Result<Prepared, String>, Error> {
-    let Original { number, function, custom, warning } = original;
+    let Original { number, function, custom, warning, lessons } = original;
     let order = Order::Clone { template: *number };
     let mut process = launch::order(sandbox, &order, *custom, platform, launch::More::default()).await?;
     process.runtime.is_copy();
+    process.lessons = Some(Arc::clone(lessons));
     let spec = &function.spec;
     let stream = environment::log_stream(spec, process.lines.now());
     let resumed = resume(&mut process, BTreeMap::from([(environment::LOG_STREAM, stream)]), true).await?;

@@ -63,6 +63,20 @@ impl Keeper {
         }
     }
 
+    /// The server wishes a template to learn from one of its copies.
+    pub(super) fn learn(&mut self, number: u64) {
+        let Some(slot) = self.slots.get(&number) else { return };
+        if let Part::Copy(Copy { of, process: Some(process), .. }) = &slot.part
+            && let Some(template) = self.slots.get(of)
+        {
+            let order = control::encode(&Order::Learn { number, process: *process });
+            if socket::send(&template.orders, &order, &[], MsgFlags::MSG_DONTWAIT).is_ok() {
+                return;
+            }
+        }
+        slot.tell(&Notice::Learned);
+    }
+
     /// If the slot is that of a template with copies, it goes with the last one; whether it is.
     pub(super) fn retire(&mut self, number: u64) -> bool {
         let Some(template) = self.slots.get_mut(&number).and_then(Slot::template) else { return false };
@@ -223,6 +237,11 @@ impl Keeper {
             Some(Word::Network { number }) => {
                 if let Some(Part::Copy(copy)) = self.slots.get_mut(&number).map(|slot| &mut slot.part) {
                     copy.network = descriptors.into_iter().next();
+                }
+            }
+            Some(Word::Learned { number }) => {
+                if let Some(copy) = self.slots.get(&number) {
+                    copy.tell(&Notice::Learned);
                 }
             }
             Some(Word::NoNest { number, step, reason }) => self.copy_failed(number, step, reason),

@@ -265,8 +265,10 @@ impl Keeper {
         let length =
             socket::receive(supervision, buffer, MsgFlags::MSG_DONTWAIT).map_or(0, |(length, _)| length);
         let wish = control::decode(&buffer[..length]);
-        if wish == Some(Wish::Capture) {
-            return self.capture(number);
+        match wish {
+            Some(Wish::Capture) => return self.capture(number),
+            Some(Wish::Learn) => return self.learn(number),
+            _ => {}
         }
         // It has what it wanted, or does not want it any more: account, then kill.
         self.unwatch(supervision);

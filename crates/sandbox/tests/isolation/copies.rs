@@ -375,3 +375,48 @@ async fn hundreds_of_copies_at_once() {
     drop((copies, template));
     node.nothing_left().await;
 }
+
+/// Says how many pages the kernel had to find for it while it wrote to memory that its initialisation had filled, and how
+/// far a thread stands back.
+const USES: &str = r#"
+import os, resource, threading
+data = bytearray(b"x" * (400 * 4096))
+def wait():
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 7)
+    begun.set()
+    threading.Event().wait()
+begun = threading.Event()
+thread = threading.Thread(target=wait, daemon=True)
+thread.start()
+begun.wait()
+def handler(event, context):
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for at in range(0, len(data), 4096):
+        assert data[at] == ord("x")
+        data[at] = 0
+    faults = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+    return [faults, os.getpriority(os.PRIO_PROCESS, thread.native_id), os.getpriority(os.PRIO_PROCESS, 0)]
+"#;
+
+#[tokio::test]
+async fn later_copies_have_the_memory_that_the_first_ones_used() {
+    let Some(node) = Node::of_copies().await else { return };
+    let code = node.code(&[("app.py", USES)]);
+    let job = job(code.path(), "{}");
+    let template = node.template(&job.function).await.expect("it can be captured");
+    let mut faults = Vec::new();
+    for _ in 0..6 {
+        let copy = node.copy_of(&template.original(), no_platform()).await;
+        let lines = tokio::sync::mpsc::channel(100).0;
+        let (report, _) = copy.run(job.clone(), lines, tokio::sync::oneshot::channel().0).await.unwrap();
+        let answer = Ran { report, lines: Vec::new() }.answer();
+        let [count, thread, main]: [i64; 3] = serde_json::from_str(&answer).unwrap();
+        assert_eq!((thread, main), (7, 0), "how far they stand back: {answer} {faults:?}");
+        faults.push(count);
+    }
+    assert!(faults[0] >= 400, "{faults:?}");
+    // Older kernels cannot be asked for so much at once (MADV_POPULATE_WRITE).
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let version: Vec<u32> = release.split(['.', '-']).take(2).filter_map(|part| part.parse().ok()).collect();
+    assert!(version < vec![5, 14] || faults[5] < 100, "{faults:?}");
+}

@@ -30,6 +30,9 @@ use watched::Watched;
 
 pub use state::State;
 
+/// How long an event that has just begun has the processors to itself, as far as what waits suffices.
+const YIELD: Duration = Duration::from_millis(20);
+
 /// How much may wait ahead of events, all functions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -122,8 +125,12 @@ impl Ahead {
                 }
             }
         };
+        let enough = pool.has_enough_for(YIELD, now);
         if !matches!(asked, Asked::Perhaps(_)) {
-            self.feed(&mut table, &spec.arn, now);
+            match enough {
+                true => self.feed_later(&mut table, &spec.arn),
+                false => self.feed(&mut table, &spec.arn, now),
+            }
         }
         asked
     }
@@ -145,16 +152,22 @@ impl Ahead {
     /// A process that was started for an event is initialised: a good moment to make ready for the next one, but that
     /// event comes first.
     pub(crate) fn initialised(&self, spec: &Arc<FunctionSpec>) {
-        const YIELD: Duration = Duration::from_millis(20);
-        let mut table = self.table();
-        if table.closed {
+        self.feed_later(&mut self.table(), &spec.arn);
+    }
+
+    /// Makes ready for the next event when the one that has just begun has had its time.
+    fn feed_later(&self, table: &mut Table, arn: &FunctionArn) {
+        let Some(pool) = table.pools.get_mut(arn).filter(|pool| !pool.fed_later && !table.closed) else {
             return;
-        }
-        let (ahead, arn) = (self.clone(), spec.arn.clone());
+        };
+        pool.fed_later = true;
+        let (ahead, arn, id) = (self.clone(), arn.clone(), pool.id);
         reap(&mut table.tasks);
         table.tasks.spawn(async move {
             tokio::time::sleep(YIELD).await;
             let mut table = ahead.table();
+            let Some(pool) = table.pools.get_mut(&arn).filter(|pool| pool.id == id) else { return };
+            pool.fed_later = false;
             ahead.feed(&mut table, &arn, Instant::now());
         });
     }

@@ -69,6 +69,8 @@ pub(super) struct Pool {
     rest_until: Option<Instant>,
     /// The memory of one waiting process.
     each: u64,
+    /// More is made in a moment.
+    pub(super) fed_later: bool,
 }
 
 impl Pool {
@@ -90,6 +92,7 @@ impl Pool {
             failures: 0,
             rest_until: None,
             each: (u64::from(spec.memory_mb) * MB as u64).min(EACH),
+            fed_later: false,
         }
     }
 
@@ -125,6 +128,11 @@ impl Pool {
         };
         let room = super::budget::room(bounds.memory, taken + self.template_memory(), self.each);
         staffing::target(wanted, self.spec.ahead as usize, bounds.most, room)
+    }
+
+    /// Whether what waits is more than twice what will be asked for within this time.
+    pub(super) fn has_enough_for(&self, time: Duration, now: Instant) -> bool {
+        self.held.len() as f64 > 2.0 * self.rate.per_second(now) * time.as_secs_f64()
     }
 
     /// What is to be made now.

@@ -6,11 +6,13 @@
 
 use super::descriptors::{self, Ends};
 use super::layout::{
-    Bytes, CODE, CODE_ROOM, CONTEXT, Context, SEAT_STACK, SEATS, STACK, STEP, Step, THREAD, Thread,
+    Bytes, CODE, CODE_ROOM, CONTEXT, Context, RANGE, RANGE_COUNT, RANGES, SEAT_STACK, SEATS, STACK, STEP,
+    Step, THREAD, Thread,
 };
 use super::memory::Memory;
 use super::threads::{self, Stopped};
 use super::tracee::Tracee;
+use super::working_set::WorkingSet;
 use crate::launcher::init::Birth;
 use crate::launcher::landlock;
 use nix::sys::ptrace;
@@ -39,6 +41,7 @@ impl From<nix::errno::Errno> for Refusal {
 /// What pid 1 must know of a template.
 #[derive(Debug)]
 pub(super) struct Captured {
+    pub(super) working_set: WorkingSet,
     pub(super) threads: usize,
     /// The process id that copies have, in their own pid namespaces.
     pub(super) own_id: u32,
@@ -97,7 +100,9 @@ pub(super) fn capture(
         threads::end_quietly(&tracee, *id);
     }
     let threads = stopped.keep();
-    Ok(Captured { threads, own_id })
+    let count = room.context + RANGE_COUNT;
+    let working_set = WorkingSet::new(Tracee::memory(runtime, proc)?, room.ranges, count, memory.mappings);
+    Ok(Captured { threads, own_id, working_set })
 }
 
 /// Whether the runtime and the zygote are the only processes here beside pid 1: others could share memory with them, or
@@ -137,6 +142,7 @@ struct Room {
     threads: u64,
     steps: u64,
     texts: u64,
+    ranges: u64,
     zygote_stack: u64,
     frames: u64,
     frame_length: u64,
@@ -159,13 +165,19 @@ impl Room {
         text.push(0);
 
         let frame_length = page(threads::frame_length()? + STACK);
-        let sizes =
-            [CODE_ROOM, CONTEXT, THREAD * threads as u64, STEP * steps.len() as u64, text.len() as u64];
-        let mut at = [0; 6];
+        let sizes = [
+            CODE_ROOM,
+            CONTEXT,
+            THREAD * threads as u64,
+            STEP * steps.len() as u64,
+            text.len() as u64,
+            RANGE * RANGES,
+        ];
+        let mut at = [0; 7];
         for (index, size) in sizes.into_iter().enumerate() {
             at[index + 1] = (at[index] + size).next_multiple_of(64);
         }
-        let zygote_stack = page(at[5]) + 2 * STACK;
+        let zygote_stack = page(at[6]) + 2 * STACK;
         let frames = page(zygote_stack);
         let seats = frames + frame_length * threads as u64;
         let length = page(seats + SEATS * SEAT_STACK);
@@ -184,6 +196,7 @@ impl Room {
             threads: start + at[2],
             steps: start + at[3],
             texts: start + at[4],
+            ranges: start + at[5],
             zygote_stack: start + zygote_stack,
             frames: start + frames,
             frame_length,
@@ -236,6 +249,7 @@ fn prepare(
         landlock_flags: birth.landlock.map_or(0, landlock::flags),
         seat_stacks: room.seats,
         pid: tracee.pid.as_raw() as u32,
+        range_table: room.ranges,
     };
     let mut bytes = Bytes::default();
     context.write(&mut bytes);

@@ -34,8 +34,17 @@ pub(super) const STACK: u64 = 2_048;
 /// The length of a `struct context`, with room to spare, in bytes.
 pub(super) const CONTEXT: u64 = 128;
 
+/// The length of a `struct range`, in bytes.
+pub(super) const RANGE: u64 = 16;
+
+/// The most ranges that a copy is given before its event.
+pub(super) const RANGES: u64 = 1_024;
+
+/// Where the number of ranges stands in a `struct context`.
+pub(super) const RANGE_COUNT: u64 = 72;
+
 /// The length of a `struct thread`, in bytes.
-pub(super) const THREAD: u64 = 96;
+pub(super) const THREAD: u64 = 104;
 
 /// The length of a `struct step`, in bytes.
 pub(super) const STEP: u64 = 32;
@@ -75,6 +84,8 @@ pub(super) struct Thread {
     /// The top of the stack that it may use before it goes on.
     pub(super) stack: u64,
     pub(super) name: [u8; 16],
+    /// How far it stands back for other threads.
+    pub(super) nice: u64,
 }
 
 impl Thread {
@@ -84,6 +95,7 @@ impl Thread {
         to.word(self.rseq.0).half(self.rseq.1).half(self.rseq.2);
         to.word(self.frame).word(self.stack);
         to.0.extend_from_slice(&self.name);
+        to.word(self.nice);
     }
 }
 
@@ -211,6 +223,8 @@ pub(super) struct Context {
     pub(super) seat_stacks: u64,
     /// The template's process id, which the C library may have noted.
     pub(super) pid: u32,
+    /// Memory that events use.
+    pub(super) range_table: u64,
 }
 
 impl Context {
@@ -219,6 +233,9 @@ impl Context {
         to.word(self.thread_table).word(self.step_table).word(self.directory);
         to.half(self.umask).half(self.landlock_flags).word(self.seat_stacks);
         to.half(SEATS as u32).half(0).half(self.pid).half(0);
+        to.word(self.range_table);
+        debug_assert_eq!(to.0.len() as u64, RANGE_COUNT);
+        to.half(0);
     }
 }
 

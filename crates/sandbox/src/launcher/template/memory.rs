@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 const HUGE: u64 = 2 << 20;
 
 /// A page, in bytes.
-const PAGE: u64 = 4_096;
+pub(super) const PAGE: u64 = 4_096;
 
 /// From so much memory of its own on, a runtime gets huge pages, in bytes. Making a copy takes some 20 us for each MB that
 /// is in small pages, and a thousandth of that for huge ones.
@@ -25,6 +25,15 @@ const MOST: u64 = 1 << 30;
 /// `MADV_COLLAPSE`: make a huge page of what is here, now.
 const COLLAPSE: u64 = 25;
 
+/// A range of addresses that processes have to themselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Mapping {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Otherwise it is of a file.
+    pub(super) writable: bool,
+}
+
 /// What of the runtime's memory needs care.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -32,6 +41,8 @@ pub(super) struct Memory {
     not_forked: Vec<(u64, u64)>,
     /// Ranges of the runtime's own, and how many bytes of each are in use.
     own: Vec<(u64, u64, u64)>,
+    /// What events may use.
+    pub(super) mappings: Vec<Mapping>,
 }
 
 impl Memory {
@@ -93,6 +104,13 @@ fn read(smaps: &str) -> Result<Memory, Refusal> {
                     _ => memory.not_forked.push(range),
                 }
             }
+            let writable = has("wr");
+            if !has("io")
+                && !has("pf")
+                && (writable || has("rd") && name.is_some_and(|name| name.starts_with('/')))
+            {
+                memory.mappings.push(Mapping { start: range.0, end: range.1, writable });
+            }
             if used > 0 && has("wr") && matches!(name, None | Some("[heap]")) {
                 memory.own.push((range.0, range.1, used));
             }
@@ -120,10 +138,22 @@ mod tests {
         let maps = mapping("1000-2000", "", 4, "rd wr mr mw me dc ac sd")
             + &mapping("2000-3000", "[heap]", 0, "rd wr mr mw me dc ac sd")
             + &mapping("5000-6000", "[vvar]", 0, "rd mr pf io de dd dc sd")
-            + &mapping("7000-8000", "/lib/x.so", 4, "rd wr mr mw me ac sd");
+            + &mapping("7000-8000", "/lib/x.so", 4, "rd wr mr mw me ac sd")
+            + &mapping("8000-9000", "/lib/x.so", 0, "rd ex mr mw me sd")
+            + &mapping("9000-a000", "", 0, "mr mw me sd");
         let memory = read(&maps).unwrap();
         assert_eq!(memory.not_forked, [(0x1000, 0x3000)]);
         assert_eq!(memory.own, [(0x1000, 0x2000, 4_096)]);
+        let of = |start, end, writable| Mapping { start, end, writable };
+        assert_eq!(
+            memory.mappings,
+            [
+                of(0x1000, 0x2000, true),
+                of(0x2000, 0x3000, true),
+                of(0x7000, 0x8000, true),
+                of(0x8000, 0x9000, false)
+            ]
+        );
         let shared = mapping("1000-2000", "/dev/zero", 0, "rd wr sh mr mw me ms sd");
         assert_eq!(read(&shared).unwrap_err().0, "it maps memory that copies would share (/dev/zero)");
         assert!(read(&mapping("1000-2000", "/etc/x", 0, "rd sh mr me ms sd")).is_ok());

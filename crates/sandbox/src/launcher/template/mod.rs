@@ -18,6 +18,7 @@ mod sockets;
 mod start;
 mod threads;
 mod tracee;
+mod working_set;
 
 use super::init::{self, Birth};
 use super::seccomp::Filters;
@@ -56,6 +57,13 @@ pub(super) enum Order {
         /// The launcher's name for the copy.
         number: u64,
     },
+    /// See which memory an event has used.
+    Learn {
+        /// The launcher's name for its copy.
+        number: u64,
+        /// The copy's process id in the template's pid namespace.
+        process: i32,
+    },
 }
 
 impl Order {
@@ -63,7 +71,7 @@ impl Order {
     pub(super) fn copy(&self) -> Option<u64> {
         match self {
             Order::Nest { number } => Some(*number),
-            Order::Capture | Order::Seat => None,
+            Order::Capture | Order::Seat | Order::Learn { .. } => None,
         }
     }
 }
@@ -81,6 +89,8 @@ pub(super) enum Word {
     Network { number: u64 },
     /// A nest could not be made.
     NoNest { number: u64, step: String, reason: String },
+    /// What could be seen of a copy has been.
+    Learned { number: u64 },
     /// The template itself has ended: no more copies can be made.
     Lost(Ending),
     /// This process has ended: a copy, or a seat. Its id is that in the template's pid namespace.
@@ -217,6 +227,16 @@ impl Template<'_> {
                 let raw: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
                 // Waits if the zygote is behind. If it is gone, the launcher sees the end of the seat's socket.
                 let _ = socket::send(&self.control, &Request::Seat.bytes(), &raw, MsgFlags::empty());
+            }
+            Order::Learn { number, process } => {
+                let path = format!("{process}/pagemap");
+                let pagemap =
+                    openat(&self.proc, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+                if let (Some(captured), Ok(pagemap)) = (&mut self.captured, pagemap) {
+                    // If the template has ended, nobody needs it.
+                    let _ = captured.working_set.learn(&pagemap.into());
+                }
+                self.say(&Word::Learned { number }, &[]);
             }
             Order::Nest { number } => {
                 let made = self.nest(number, descriptors);

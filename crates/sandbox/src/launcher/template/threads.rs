@@ -46,6 +46,13 @@ const INTERRUPTED: [i64; 5] = [
     libc::SYS_semtimedop,
 ];
 
+/// Threads of a JVM that compile what has run often. In a copy, which lives for one event, code is seldom worth it, and on
+/// the processor of the thread that runs the function they would come first, for having slept.
+const COMPILERS: [&[u8]; 2] = [b"C1 CompilerThre", b"C2 CompilerThre"];
+
+/// The `nice` value of who takes only what others leave.
+const LAST: u64 = 19;
+
 /// The length of a frame, in bytes.
 pub(super) fn frame_length() -> io::Result<u64> {
     Ok(EXTENDED + u64::from(state_length(&more::frame_marks()?)) + 64)
@@ -180,6 +187,7 @@ pub(super) fn save(tracee: &Tracee, id: Pid, frame: u64) -> Result<(Thread, Vec<
     for (to, from) in thread.name[..15].iter_mut().zip(comm.trim_end().bytes()) {
         *to = from;
     }
+    thread.nice = if COMPILERS.contains(&&thread.name[..15]) { LAST } else { nice(&task)? };
     let rseq = more::rseq(id)?;
     thread.rseq = (rseq.address, rseq.length, rseq.signature);
     thread.robust_list = more::robust_list(id)?;
@@ -242,6 +250,16 @@ pub(super) fn save(tracee: &Tracee, id: Pid, frame: u64) -> Result<(Thread, Vec<
     image.0.extend_from_slice(&extended);
     image.half(MARK_BEHIND);
     Ok((thread, image.0))
+}
+
+/// How far a thread stands back for others, from 0 to 19. (Less than 0 takes rights that functions do not have.)
+fn nice(task: &str) -> Result<u64, Refusal> {
+    let stat = fs::read_to_string(format!("{task}/stat"))?;
+    // Its name, in parentheses, may hold anything; `nice` is the 19th field, and the third follows the name.
+    let value = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(16)?.parse::<i64>().ok());
+    value
+        .map(|nice| nice.max(0) as u64)
+        .ok_or_else(|| Refusal("the priority of a thread cannot be read".to_owned()))
 }
 
 /// Lets the end of a thread, which will not run again, leave no trace in the memory that copies are made from: the kernel

@@ -42,7 +42,8 @@ impl Tracee {
         Ok(Tracee { pid, memory, gate: start + at as u64 })
     }
 
-    fn memory(pid: Pid, proc: impl AsFd) -> io::Result<File> {
+    /// The memory of a process that `proc` shows, to read and to write.
+    pub(super) fn memory(pid: Pid, proc: impl AsFd) -> io::Result<File> {
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
         Ok(openat(proc, format!("{pid}/mem").as_str(), flags, Mode::empty())?.into())
     }
