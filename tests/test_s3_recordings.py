@@ -2,10 +2,11 @@
 recordings of its own answers."""
 
 import datetime
+import re
 
 import pytest
 from botocore.exceptions import ClientError
-from s3_support import empty, name
+from s3_support import empty, name, raw
 
 
 @pytest.fixture
@@ -42,7 +43,12 @@ def tags(*pairs):
     return {"TagSet": [{"Key": key, "Value": value} for key, value in pairs]}
 
 
-GROUP = "http://acs.amazonaws.com/groups/s3/FakeGroup"
+def told(queue, *rules):
+    told = {"QueueArn": queue, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": list(rules)}}}
+    return {"NotificationConfiguration": {"QueueConfigurations": [told]}}
+
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:none-of-this-name"
 FOREIGN = "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD"
 COPY_RANGE = "x-amz-copy-source-range"
 
@@ -83,6 +89,12 @@ COPY_RANGE = "x-amz-copy-source-range"
     ("put_bucket_website", {"WebsiteConfiguration": {"IndexDocument": {"Suffix": "/a"}}},
      (400, "InvalidArgument", {"ArgumentName": "IndexDocument", "ArgumentValue": "/a"})),
     ("list_objects_v2", {"ExpectedBucketOwner": "x"}, (400, "InvalidBucketOwnerAWSAccountID", {})),
+    ("put_bucket_notification_configuration", told("none"),
+     (400, "InvalidArgument", {"ArgumentName": "Queue", "ArgumentValue": "none"})),
+    ("put_bucket_notification_configuration", told(QUEUE), (400, "InvalidArgument", {
+        "ArgumentName1": QUEUE, "ArgumentValue1": "The destination queue does not exist"})),
+    ("put_bucket_notification_configuration", told(QUEUE, {"Name": "infix", "Value": "x"}),
+     (400, "InvalidArgument", {"ArgumentName": "FilterRule.Name", "ArgumentValue": "infix"})),
 ])
 def test_refusals_say_what_they_are_about(s3, bucket, call, arguments, expected):
     assert error(getattr(s3, call), Bucket=bucket, **arguments) == expected
@@ -97,6 +109,18 @@ def test_refusals_say_what_they_are_about(s3, bucket, call, arguments, expected)
 ])
 def test_refusals_name_their_bucket(s3, bucket, call, code):
     assert error(getattr(s3, call), Bucket=bucket)[1:] == (code, {"BucketName": bucket})
+
+
+@pytest.mark.parametrize("headers, status, expected", [
+    ({}, 400, ("BadRequest", None, None)),
+    ({"Origin": "https://a"}, 403, ("AccessForbidden", "OPTIONS", "BUCKET")),
+    ({"Origin": "https://a", "Access-Control-Request-Method": "PUT"}, 403, ("AccessForbidden", "PUT", "BUCKET")),
+])
+def test_preflights_are_refused_where_there_are_no_rules(server, bucket, headers, status, expected):
+    got, _, body = raw(server, "OPTIONS", f"/{bucket}/k", headers)
+    element = lambda name: re.search(f"<{name}>(.*?)</{name}>", body.decode())  # noqa: E731
+    shown = tuple(found and found[1] for found in map(element, ("Code", "Method", "ResourceType")))
+    assert (got, shown) == (status, expected)
 
 
 def test_errors_about_a_source_name_the_source(s3, bucket):

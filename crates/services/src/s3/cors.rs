@@ -4,12 +4,12 @@
 
 use super::State;
 use super::bucket::BUCKETS;
-use super::error::{Result, refuse};
+use super::error::{Result, refuse, with_details};
 use super::settings::CORS;
 use http::header::*;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use s3s::S3ErrorCode;
 use s3s::dto::{CORSConfiguration, CORSRule};
-use s3s::{S3Error, S3ErrorCode};
 
 /// What a browser says of a request from another origin.
 #[derive(Clone, Debug)]
@@ -109,24 +109,11 @@ pub(super) fn preflight(state: &State, bucket: Option<&str>, headers: &HeaderMap
             "Insufficient information. Origin request header needed.",
         ));
     }
-    if !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return Err(refuse(
-            S3ErrorCode::Custom("BadRequest".into()),
-            "Invalid Access-Control-Request-Method: null",
-        ));
-    }
     let asked = Asked::of(&Method::OPTIONS, headers);
-    if let Some(asked) = &asked
-        && !METHODS.contains(&asked.method.as_str())
-    {
-        return Err(refuse(
-            S3ErrorCode::Custom("BadRequest".into()),
-            format!("Invalid Access-Control-Request-Method: {}", asked.method),
-        ));
-    }
-    let (Some(bucket), Some(asked)) = (bucket, asked) else {
-        return Err(forbidden("CORSResponse: Bucket not found"));
-    };
+    let method = asked.as_ref().map_or("OPTIONS", |asked| asked.method.as_str()).to_owned();
+    let forbidden = |kind: &str, message: &'static str| forbidden(&method, kind, message);
+    let not_found = || forbidden("BUCKET", "CORSResponse: Bucket not found");
+    let (Some(bucket), Some(asked)) = (bucket, asked) else { return Err(not_found()) };
     let configuration = state.store.read(|view| {
         Ok::<_, super::error::Error>(match view.get(&BUCKETS, bucket)? {
             None => None,
@@ -134,10 +121,19 @@ pub(super) fn preflight(state: &State, bucket: Option<&str>, headers: &HeaderMap
         })
     })?;
     let configuration = configuration
-        .ok_or_else(|| forbidden("CORSResponse: Bucket not found"))?
-        .ok_or_else(|| forbidden("CORSResponse: CORS is not enabled for this bucket."))?;
+        .ok_or_else(not_found)?
+        .ok_or_else(|| forbidden("BUCKET", "CORSResponse: CORS is not enabled for this bucket."))?;
+    let said = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if !said || !METHODS.contains(&asked.method.as_str()) {
+        let method = if said { asked.method.as_str() } else { "null" };
+        return Err(refuse(
+            S3ErrorCode::Custom("BadRequest".into()),
+            format!("Invalid Access-Control-Request-Method: {method}"),
+        ));
+    }
     asked.answer(&configuration).ok_or_else(|| {
         forbidden(
+            "OBJECT",
             "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request \
              method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the \
              resource's CORS spec.",
@@ -145,8 +141,12 @@ pub(super) fn preflight(state: &State, bucket: Option<&str>, headers: &HeaderMap
     })
 }
 
-fn forbidden(message: &'static str) -> super::error::Error {
-    let mut error = S3Error::with_message(S3ErrorCode::Custom("AccessForbidden".into()), message);
+fn forbidden(method: &str, kind: &str, message: &'static str) -> super::error::Error {
+    let mut error = with_details(
+        S3ErrorCode::Custom("AccessForbidden".into()),
+        message,
+        &[("Method", method), ("ResourceType", kind)],
+    );
     error.set_status_code(http::StatusCode::FORBIDDEN);
     super::error::Error::Refused(error)
 }

@@ -82,6 +82,19 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Whether it changes what is said of an object, and neither its bytes nor whether it is there.
+    pub(super) fn is_of_record(self) -> bool {
+        matches!(self, Kind::Tagged | Kind::Untagged | Kind::AclPut)
+    }
+
+    /// The version of the document that tells of it.
+    pub(super) fn document_version(self) -> &'static str {
+        let newer = self.is_of_record() || matches!(self, Kind::Expired | Kind::ExpiredByMarker);
+        if newer { "2.3" } else { "2.1" }
+    }
+}
+
 /// Submits the events that the bucket's rules ask for; `object` is what is there after the change.
 pub(super) fn notify(
     tx: &Tx<'_>,

@@ -32,7 +32,7 @@ impl Change<'_> {
     /// The document for the function of the rule called `rule_id`.
     pub(super) fn document(&self, rule_id: &str) -> serde_json::Result<Bytes> {
         let record = Record {
-            event_version: "2.1",
+            event_version: self.kind.document_version(),
             event_source: "aws:s3",
             aws_region: &self.origin.region,
             event_time: self.at.iso_z(),
@@ -53,13 +53,18 @@ impl Change<'_> {
                 },
                 object: SubjectObject {
                     key: encode_key(self.key),
-                    size: self.object.map(|object| object.len),
+                    size: self.object.map(|object| object.len).filter(|_| !self.kind.is_of_record()),
                     e_tag: self.object.map(|object| object.etag.as_str()),
                     version_id: self.version,
                     // Of one length, so that they compare as text whichever end is padded.
-                    sequencer: hex(&self.sequence.to_be_bytes()).to_ascii_uppercase(),
+                    sequencer: (!self.kind.is_of_record())
+                        .then(|| hex(&self.sequence.to_be_bytes()).to_ascii_uppercase()),
                 },
             },
+            glacier_event_data: self
+                .object
+                .filter(|_| self.kind == Kind::RestoreCompleted)
+                .and_then(restored),
         };
         serde_json::to_vec(&Document { records: [record] }).map(Bytes::from)
     }
@@ -84,6 +89,8 @@ struct Record<'a> {
     request_parameters: RequestParameters,
     response_elements: ResponseElements,
     s3: Subject<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    glacier_event_data: Option<GlacierEventData<'a>>,
 }
 
 #[derive(Serialize)]
@@ -134,5 +141,29 @@ struct SubjectObject<'a> {
     e_tag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<&'a str>,
-    sequencer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequencer: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GlacierEventData<'a> {
+    restore_event_data: RestoreEventData<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoreEventData<'a> {
+    lifecycle_restoration_expiry_time: String,
+    lifecycle_restore_storage_class: &'a str,
+}
+
+/// Until when an object was restored that lies in an archive.
+fn restored(object: &Object) -> Option<GlacierEventData<'_>> {
+    Some(GlacierEventData {
+        restore_event_data: RestoreEventData {
+            lifecycle_restoration_expiry_time: object.restored?.iso_z(),
+            lifecycle_restore_storage_class: object.storage_class.as_deref()?,
+        },
+    })
 }

@@ -4,7 +4,7 @@
 //! and <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html>
 
 use super::encoding::decode_key;
-use super::error::{Result, refuse};
+use super::error::{Result, detailed, refuse};
 use super::event::Kind;
 use s3s::S3ErrorCode;
 use s3s::dto::{LambdaFunctionConfiguration, NotificationConfigurationFilter, QueueConfiguration};
@@ -168,7 +168,13 @@ fn read_filter(filter: Option<NotificationConfigurationFilter>) -> Result<(Optio
         let (place, repeated) = match name.to_ascii_lowercase().as_str() {
             "prefix" => (&mut prefix, "Cannot specify more than one prefix rule in a filter."),
             "suffix" => (&mut suffix, "Cannot specify more than one suffix rule in a filter."),
-            _ => return Err(invalid("filter rule name must be either prefix or suffix")),
+            _ => {
+                return Err(detailed(
+                    S3ErrorCode::InvalidArgument,
+                    "filter rule name must be either prefix or suffix",
+                    &[("ArgumentName", "FilterRule.Name"), ("ArgumentValue", name)],
+                ));
+            }
         };
         let value = rule.value.unwrap_or_default();
         if value.len() > LONGEST_VALUE {

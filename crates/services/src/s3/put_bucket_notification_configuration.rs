@@ -5,7 +5,7 @@
 use super::State;
 use super::bucket::existing;
 use super::destination;
-use super::error::{Result, not_supported, refuse};
+use super::error::{Result, detailed, not_supported};
 use super::notification::{NOTIFICATIONS, Rules, of_queue};
 use super::parameters::check_query;
 use super::request::Context;
@@ -32,10 +32,16 @@ pub(super) async fn run(
     }
     let mut configurations = wanted.lambda_function_configurations.unwrap_or_default();
     let queues = wanted.queue_configurations.unwrap_or_default();
-    let misplaced = configurations.iter().any(|one| destination::is_queue(&one.lambda_function_arn))
-        || queues.iter().any(|one| !destination::is_queue(&one.queue_arn));
-    if misplaced {
-        return Err(refuse(S3ErrorCode::InvalidArgument, "The ARN could not be parsed"));
+    let functions = configurations.iter().map(|one| ("LambdaFunctionArn", one.lambda_function_arn.as_str()));
+    let named = functions.chain(queues.iter().map(|one| ("Queue", one.queue_arn.as_str())));
+    for (name, arn) in named {
+        if destination::is_queue(arn) != (name == "Queue") || !arn.starts_with("arn:") {
+            return Err(detailed(
+                S3ErrorCode::InvalidArgument,
+                "The ARN could not be parsed",
+                &[("ArgumentName", name), ("ArgumentValue", arn)],
+            ));
+        }
     }
     configurations.extend(queues.into_iter().map(of_queue));
     let rules = Rules::of(configurations)?;
@@ -52,16 +58,24 @@ fn put(tx: &Tx<'_>, bucket: &str, rules: &Rules, validate: bool, id: &str) -> Re
         tx.delete(&NOTIFICATIONS, bucket)?;
         return Ok(());
     }
+    let mut missing: Vec<(String, String)> = Vec::new();
     for rule in rules.0.iter().filter(|_| validate) {
         if !destination::exists(tx, &rule.destination)? {
-            return Err(refuse(
-                S3ErrorCode::InvalidArgument,
-                format!(
-                    "Unable to validate the following destination configurations: there is no {}.",
-                    rule.destination
-                ),
-            ));
+            let kind = if destination::is_queue(&rule.destination) { "queue" } else { "Lambda" };
+            let number = missing.len() / 2 + 1;
+            missing.push((format!("ArgumentName{number}"), rule.destination.clone()));
+            missing
+                .push((format!("ArgumentValue{number}"), format!("The destination {kind} does not exist")));
         }
+    }
+    if !missing.is_empty() {
+        let details: Vec<(&str, &str)> =
+            missing.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        return Err(detailed(
+            S3ErrorCode::InvalidArgument,
+            "Unable to validate the following destination configurations",
+            &details,
+        ));
     }
     // S3 tells queues that it will tell them something.
     for rule in rules.0.iter().filter(|rule| destination::is_queue(&rule.destination)) {
