@@ -242,3 +242,32 @@ def test_log_shipper(server, tmp_path):
     assert {"platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"} <= {
         record["type"] for record in records
     }
+
+
+def test_short_links(server, tmp_path):
+    names = {"python3.11": runtime(server, "python3"), "nodejs20.x": runtime(server, "nodejs")}
+    directory = follow("short-links", server, tmp_path, **names)
+    assert (directory / "led.txt").read_text("utf-8") == "302 https://example.com/a?b=c\n"
+    made = json.loads((directory / "made.json").read_text("utf-8"))
+    for language in ("python", "nodejs"):
+        url = (directory / f"{language}.url").read_text("utf-8").strip()
+
+        def ask(path="", *arguments, version="--http1.1"):
+            done = subprocess.run(["curl", "-s", "-i", version, *arguments, url + path], capture_output=True, text=True,
+                                  timeout=20, check=True)
+            head, _, body = done.stdout.replace("\r\n", "\n").partition("\n\n")
+            return head.lower(), body
+
+        for version in ("--http1.1", "--http2-prior-knowledge"):
+            head, body = ask("", version=version)
+            assert " 200" in head and "content-type: text/html; charset=utf-8" in head and "<form" in body, version
+        head, body = ask("", "-d", "url=https://example.com/é")
+        link = json.loads(body)["link"]
+        assert " 201" in head and "set-cookie: last=https%3a%2f%2fexample.com%2f%c3%a9" in head
+        assert json.loads(body)["at"] + "/" == server.url.rstrip("/") + "/"
+        assert "location: https://example.com/a?b=c" in ask(made["link"])[0]
+        head, _ = ask(link)
+        assert " 302" in head and "location: https://example.com/" in head
+        for path, arguments, status in [("x" * 30, [], 404), ("", ["-d", "url=javascript:x"], 400), ("", [
+                "-d", "{", "-H", "Content-Type: application/json"], 400), ("", ["-X", "DELETE"], 404)]:
+            assert f" {status}" in ask(path, *arguments)[0], (language, path, arguments)

@@ -59,7 +59,7 @@ pub(super) async fn run(lambda: &Lambda, call: Call) -> Result<Value, Error> {
             check(&mapping, &queue, &function.spec)?;
             if let Some(uuid) = tx.mapping_of(&mapping.source, &mapping.function)? {
                 return Err(conflict(format!(
-                    "An event source mapping with SQS arn (\" {} \") and function name (\" {} \") already exists. Please \
+                    "An event source mapping with SQS arn (\" {} \") and function (\" {} \") already exists. Please \
                      update or delete the existing mapping with UUID {uuid}",
                     mapping.source,
                     mapping.function.name()
