@@ -141,6 +141,11 @@ def test_strings_are_put_together_without_invokedynamic(call):
         "file:/var/task/", "example"]
 
 
+def test_lambdas_are_what_they_were(call):
+    assert call(f"{CLASS}::lambdas").json == [
+        "1099511627776 0.5 3 false", "7", "true", "null", "ran", "true", "abab", "false", "true"]
+
+
 def test_streams_get_and_give_bytes(call):
     assert call(f"{CLASS}$Streams", raw=b'{"a": 1 }').text == '<p>{"a": 1 }'
 

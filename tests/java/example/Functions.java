@@ -90,6 +90,40 @@ public class Functions {
                 Functions.class.getPackage().getName());
     }
 
+    /** Lambdas of every kind. */
+    public List<String> lambdas(Object event) throws Exception {
+        List<String> found = new ArrayList<>();
+        long l = 1L << 40;
+        double d = 0.5;
+        byte b = 3;
+        java.util.function.Supplier<String> captures = () -> l + " " + d + " " + b + " " + (this == null);
+        found.add(captures.get());
+        java.util.function.IntFunction<int[]> array = int[]::new;
+        found.add(array.apply(7).length + "");
+        java.util.function.Function<Integer, Item> constructor = number -> new Item();
+        found.add((constructor.apply(1).getName() == null) + "");
+        Item missing = null;
+        try {
+            java.util.function.Supplier<String> bound = missing::getName;
+            found.add(bound.get());
+        } catch (NullPointerException expected) {
+            found.add("null");
+        }
+        Runnable serializable = (Runnable & java.io.Serializable) () -> found.add("ran");
+        serializable.run();
+        found.add((serializable instanceof java.io.Serializable) + "");
+        Named own = new Named() {};
+        java.util.function.UnaryOperator<String> twice = text -> text + text;
+        found.add(twice.andThen(text -> own.name(2).startsWith("n2") ? text : "no").apply("ab"));
+        Runnable same = null;
+        for (int i = 0; i < 2; i++) {
+            Runnable nothing = () -> {};
+            found.add((nothing == same) + "");
+            same = nothing;
+        }
+        return found;
+    }
+
     public static class Item {
         private String name;
 

@@ -198,12 +198,18 @@ threading.Thread(target=work).start()
 def handler(event, context): return os.path.exists('/tmp/done')
 ";
     let (_code, job) = python(&node, source);
-    let mut prepared = prepared(&node, &job).await;
-    let since = std::time::Instant::now();
-    hold(&mut prepared, || since.elapsed() > Duration::from_millis(300)).await;
-    let (ran, _) = serve(prepared, &job, "{}", false).await;
-    assert!(ran.log().iter().any(|line| line.contains("printed before the event, and were dropped")));
-    assert!(ran.lines.len() < 1_100);
+    // How long it takes to print that much is the machine's affair.
+    for patience in [300, 1_000, 5_000, 20_000].map(Duration::from_millis) {
+        let mut prepared = prepared(&node, &job).await;
+        let since = std::time::Instant::now();
+        hold(&mut prepared, || since.elapsed() > patience).await;
+        let (ran, _) = serve(prepared, &job, "{}", false).await;
+        assert!(ran.lines.len() < 1_100);
+        if ran.log().iter().any(|line| line.contains("printed before the event, and were dropped")) {
+            return;
+        }
+    }
+    panic!("nothing was dropped");
 }
 
 #[tokio::test]

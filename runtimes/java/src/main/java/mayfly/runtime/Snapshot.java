@@ -10,6 +10,9 @@ final class Snapshot {
     /** How long the JVM gets to compile what it found worth it, and to follow up its collections: each copy would. */
     private static final long SETTLE_MS = 100;
 
+    /** How long that may take. */
+    private static final long LINK_NS = 500_000_000;
+
     private final Handler handler;
     private final TaskLoader loader;
     private final Log log;
@@ -25,6 +28,7 @@ final class Snapshot {
     void before() throws Throwable {
         Core.getGlobalContext().beforeCheckpoint(null);
         Rehearsal.repeat(handler, loader);
+        link();
         randomness = new Randomness(handler.instance(), loader.classes());
         if (!randomness.isComplete()) {
             log.error("the function is too large to find all that is random in it: what classes other than"
@@ -36,6 +40,20 @@ final class Snapshot {
         System.gc();
         randomness.discard();
         Thread.sleep(SETTLE_MS);
+    }
+
+    /** Has the JVM make what the function's classes would otherwise have it make in each copy, the handler's first. */
+    private void link() {
+        long end = System.nanoTime() + LINK_NS;
+        if (handler.instance() != null) {
+            CallSites.link(handler.instance().getClass());
+        }
+        for (Class<?> type : loader.classes()) {
+            if (System.nanoTime() > end) {
+                return;
+            }
+            CallSites.link(type);
+        }
     }
 
     /** Goes the way of {@link #after}, except for the function's hooks. */

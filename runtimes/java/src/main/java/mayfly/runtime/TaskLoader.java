@@ -35,7 +35,7 @@ final class TaskLoader extends URLClassLoader {
         return type;
     }
 
-    /** As {@link URLClassLoader} does it, but for what {@link Concatenations} makes of the class file. */
+    /** As {@link URLClassLoader} does it, but for what {@link CallSites} makes of the class file. */
     private Class<?> define(String name) throws ClassNotFoundException {
         URL place = findResource(name.replace('.', '/') + ".class");
         if (place == null) {
@@ -45,7 +45,7 @@ final class TaskLoader extends URLClassLoader {
             URLConnection connection = place.openConnection();
             byte[] file;
             try (InputStream content = connection.getInputStream()) {
-                file = Concatenations.inlined(content.readAllBytes());
+                file = CallSites.rewrite(content.readAllBytes());
             }
             URL root = url(root() + "/");
             Manifest manifest = null;
