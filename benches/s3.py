@@ -10,13 +10,13 @@ load generator shares the machine's processors with the server.
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import boto3
+import nginx
 from botocore.config import Config
 from common import ROOT  # noqa: F401 (finds mayfly_process)
 from mayfly_process import MayflyProcess
@@ -67,19 +67,6 @@ def plain_files(directory, size, seconds):
     return count / seconds
 
 
-def nginx(directory):
-    """A server of plain files, if nginx is installed: its process and its port."""
-    if not shutil.which("nginx"):
-        return None, None
-    port = 18080
-    config = directory / "nginx.conf"
-    config.write_text(f"""worker_processes 1; daemon off; pid {directory}/nginx.pid; error_log stderr;
-events {{}} http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {directory}/files; }} }}""")
-    process = subprocess.Popen(["nginx", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(1)
-    return process, port
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=8)
@@ -102,7 +89,7 @@ def main():
                 s3.put_object(Bucket="bench", Key=name, Body=bodies[name].read_bytes())
             get = scratch / "get.lua"
             get.write_text(GET % (AUTHORIZATION, AT))
-            peer, port = nginx(scratch)
+            peer, port = nginx.start(scratch)
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
             for name, size, connections in [("large", MB, 8), ("small", 1024, 32)]:
                 rate, median = wrk(f"{server.url}/bench/{name}", get, connections, seconds)

@@ -12,22 +12,18 @@ import http.client
 import os
 import random
 import re
-import shutil
-import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nginx
 from common import ROOT  # noqa: F401 (finds mayfly_process)
 from mayfly_process import MayflyProcess
 
 MB = 1 << 20
 PART = 64 * MB
-NGINX = """worker_processes 2; daemon off; pid {0}/nginx.pid; error_log stderr;
-events {{ worker_connections 1024; }}
-http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{1}; root {0}/files; }} }}"""
 
 
 def signed():
@@ -38,9 +34,10 @@ def signed():
 
 
 def memory(pid):
-    """Megabytes now, and at most."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return [int(re.search(rf"{name}:\s+(\d+)", text)[1]) // 1024 for name in ("VmRSS", "VmHWM")]
+    """Megabytes now, and at most, of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    texts = [Path(f"/proc/{one}/status").read_text() for one in (pid, *children)]
+    return [sum(int(re.search(rf"{name}:\s+(\d+)", text)[1]) for text in texts) // 1024 for name in ("VmRSS", "VmHWM")]
 
 
 def run(count, work):
@@ -173,17 +170,13 @@ def main():
             servers = [Server("mayfly", urlsplit(mayfly.url).port, "/big/object", mayfly.process.pid, signed)]
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors", flush=True)
             upload(servers[0], gigabytes, data)
-            if shutil.which("nginx"):
-                (scratch / "files").mkdir()
+            (scratch / "files").mkdir()
+            peer, port = nginx.start(scratch)
+            if peer:
                 with open(scratch / "files" / "object", "wb") as file:
                     for number in range(1, gigabytes * 1024 * MB // PART + 1):
                         file.write(number.to_bytes(8, "big") + data[8:])
-                (scratch / "nginx.conf").write_text(NGINX.format(scratch, 18081))
-                peer = subprocess.Popen(["nginx", "-c", scratch / "nginx.conf"], stderr=subprocess.DEVNULL)
-                time.sleep(1)
-                servers.append(Server("nginx", 18081, "/object", peer.pid, dict))
-            else:
-                print("  nginx is not on the path: there is no peer")
+                servers.append(Server("nginx", port, "/object", peer.pid, dict))
             for server in servers:
                 downloads(server, gigabytes * 1024 * MB)
             for server in servers:
