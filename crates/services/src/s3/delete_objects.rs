@@ -123,7 +123,7 @@ mod tests {
         let answer = bench.send("POST", "/box?delete", &[], document).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body.matches("<Deleted>").count(), 3);
-        assert_eq!((answer.element("Code"), answer.element("VersionId")), ("InvalidArgument", "1"));
+        assert_eq!((answer.element("Code"), answer.element("VersionId")), ("NoSuchVersion", "1"));
         assert_eq!(bench.files(), 1);
         let quiet = "<Delete><Quiet>true</Quiet><Object><Key>c</Key></Object></Delete>";
         let answer = bench.send("POST", "/box?delete", &[], quiet).await;
