@@ -395,6 +395,8 @@ mod tests {
         let store = Store::open_for_test(dir.path());
         let sent = submit(&store, "{}").await;
         let told = |at| HashMap::from([(FunctionArn::of("f"), at)]);
+        // What a write has changed is announced when it has been answered.
+        tokio::time::timeout(Duration::from_secs(30), store.events_changed()).await.unwrap();
         assert_eq!(store.take_due(), told(sent.accepted));
         let Claimed { leases, next } = claim(&store, 10);
         assert_eq!(leases.iter().map(|lease| lease.event.clone()).collect::<Vec<_>>(), vec![sent.clone()]);
