@@ -101,7 +101,7 @@ def test_credentials_whose_time_is_over(server, service, operation, code, status
 
 def test_services_that_are_not_there_say_so_in_the_clients_protocol(server):
     refused("UnknownService", server.client("sns").list_topics, 501)
-    refused("UnknownService", server.client("logs").describe_log_groups, 501)
+    refused("UnknownService", server.client("dynamodb").list_tables, 501)
     assert "ListUsers" in refused("NotImplemented", server.client("iam").list_users, 501)
 
 

@@ -31,7 +31,9 @@ def messages(answer):
 def test_groups_and_streams(logs):
     [group] = logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
     assert group["arn"] == f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{GROUP}:*" and group["logGroupName"] == GROUP
-    assert [one["logGroupName"] for one in logs.describe_log_groups(logGroupNamePattern="GS-API")["logGroups"]] == [GROUP]
+    found = [one["logGroupName"] for one in logs.describe_log_groups(logGroupNamePattern="GS-API")["logGroups"]]
+    # Functions of other tests may be there, too.
+    assert GROUP in found and all("gs-api" in name for name in found)
     names = [group["logGroupName"] for page in logs.get_paginator("describe_log_groups").paginate(
         PaginationConfig={"PageSize": 1}) for group in page["logGroups"]]
     assert GROUP in names and len(set(names)) == len(names)

@@ -100,7 +100,9 @@ def test_metadata_of_one_name_is_joined(server, s3, bucket):
     assert s3.head_object(Bucket=bucket, Key="k")["Metadata"] == {"a": "1,2"}
 
 
-def test_preflights_that_ask_for_nothing(server, bucket):
+def test_preflights_that_ask_for_nothing(server, s3, bucket):
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={
+        "CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]})
     for headers, message in [({}, "Insufficient information. Origin request header needed."),
                              ({"Origin": "http://a"}, "Invalid Access-Control-Request-Method: null"),
                              ({"Origin": "http://a", "Access-Control-Request-Method": "LOOK"},
