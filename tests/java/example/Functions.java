@@ -82,7 +82,7 @@ public class Functions {
         grown += 1;
         grown += 'b';
         boolean rewritten = java.util.Arrays.stream(Functions.class.getDeclaredMethods())
-                .anyMatch(method -> method.isSynthetic() && method.getName().startsWith("concat$"));
+                .anyMatch(method -> method.isSynthetic() && method.getName().startsWith("mayfly$concat$"));
         return List.of(
                 b + " " + s + c + f + "|" + d + t + l, "" + nothing + nameless, ("" + chars).startsWith("[C@") + "",
                 "\1" + s + "\2", grown, named.name(3), builder + "x" + Integer.valueOf(5) + c, rewritten + "",

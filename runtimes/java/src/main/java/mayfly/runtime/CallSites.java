@@ -32,10 +32,10 @@ final class CallSites {
     private static final String STRINGS = "java/lang/invoke/StringConcatFactory";
     private static final String LAMBDAS = "java/lang/invoke/LambdaMetafactory";
     private static final String BUILDER = "java/lang/StringBuilder";
-    /** The names of the methods; javac's own for lambdas are like them. */
-    private static final String CONCAT = "concat$";
-    private static final String LAMBDA = "site$";
-    private static final String ALL_LAMBDAS = "sites$";
+    /** The names of the methods: such as no function has, for two of one name would keep its class from being loaded. */
+    private static final String CONCAT = "mayfly$concat$";
+    private static final String LAMBDA = "mayfly$site$";
+    private static final String ALL_LAMBDAS = "mayfly$sites$";
 
     private CallSites() {}
 
