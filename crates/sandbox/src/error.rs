@@ -30,6 +30,10 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// A process that waited for an event ended before it had taken the whole of it. None of the function's code has
+    /// seen the event, which another process can serve.
+    #[error("the process ended before it had taken the event")]
+    EventLeft,
     /// No interpreter for this runtime is on the machine.
     #[error("{0} Install it, or name its program under functions.interpreters, and start the server again.")]
     NoInterpreter(model::NotAvailable),

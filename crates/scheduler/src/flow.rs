@@ -80,13 +80,19 @@ impl Work {
         }
     }
 
-    /// What takes the answer as it is written, if somebody reads along; they are told that it begins.
-    fn stream(&self, spec: &FunctionSpec) -> Option<mpsc::Sender<Part>> {
-        let Work::Called(Waiting { stream: Some(stream), .. }) = self else { return None };
-        // It is the first part, so there is room.
-        let _ = stream.try_send(Part::Started(spec.version.clone()));
-        Some(stream.clone())
+    /// What takes the answer as it is written, if somebody reads along.
+    fn stream(&self) -> Option<mpsc::Sender<Part>> {
+        let Work::Called(Waiting { stream, .. }) = self else { return None };
+        stream.clone()
     }
+}
+
+/// What serves an event.
+enum By {
+    /// A process that waits for one.
+    Waiting(Box<dyn Process>),
+    /// One that is started for it, which this permits.
+    Started(Option<OwnedSemaphorePermit>),
 }
 
 /// What is to be done with a durable event.
@@ -260,14 +266,55 @@ impl Flow {
     /// Runs `work` in a process that waits ahead of it, or in one that is started for it, and settles it.
     async fn run(self: Arc<Self>, mut work: Work, spec: Arc<FunctionSpec>, mut counted: Counted) {
         counted.asked = true;
-        let (process, permit) = self.process(&spec).await;
+        let by = self.process(&spec).await;
         let (waited, decided) = (counted.waited + counted.placed.elapsed(), Instant::now());
+        let called = matches!(work, Work::Called(_));
+        let mut journal = Journal::begin(&self.store, &spec, work.event().id);
+        if let Some(stream) = work.stream() {
+            // It is the first part, so there is room.
+            let _ = stream.try_send(Part::Started(spec.version.clone()));
+        }
+        let mut before_start = decided.elapsed();
+        let mut ran;
+        (work, ran) = self.attempt(work, by, &mut counted, &mut journal).await;
+        if matches!(ran, Err(sandbox::Error::EventLeft)) {
+            tracing::debug!(id = %work.event().id, "the process for an event ended before; another one is started");
+            let by = By::Started(self.permit().await);
+            before_start = decided.elapsed();
+            (work, ran) = self.attempt(work, by, &mut counted, &mut journal).await;
+        }
+        let report = ran.map(|(mut report, kept)| {
+            counted.kept = kept;
+            let metering = &mut report.metering;
+            self.latencies.note(&work.event().function, called, waited, waited + decided.elapsed());
+            metering.queue = whole_micros(waited);
+            if metering.start == StartKind::Cold {
+                metering.init = whole_micros(metering.init + before_start);
+            }
+            metering.duration = whole_micros(metering.duration);
+            metering.memory_mb = spec.memory_mb;
+            metering.bytes_in = work.event().payload.len() as u64;
+            metering.bytes_out = report.streamed + report.outcome.payload().len() as u64;
+            report
+        });
+        drop(counted);
+        self.settle(work, &spec, report, journal).await;
+    }
+
+    /// Runs `work` in this process, once, and gives it back with what came of it.
+    async fn attempt(
+        &self,
+        mut work: Work,
+        by: By,
+        counted: &mut Counted,
+        journal: &mut Journal,
+    ) -> (Work, Result<(Report, Option<Box<dyn Process>>), sandbox::Error>) {
+        let spec = counted.spec.clone();
         let event = work.event();
-        let mut journal = Journal::begin(&self.store, &spec, event.id);
         let (lines, mut printed) = mpsc::channel(LINES_WAITING);
         let (initialised, mut init_ended) = oneshot::channel();
         let (answered, mut outcome) = oneshot::channel();
-        let (called, mut early) = (matches!(work, Work::Called(_)), true);
+        let mut early = true;
         let job = Job {
             request_id: event.id,
             function: self.ahead.function(&spec),
@@ -275,22 +322,21 @@ impl Flow {
             lineage: event.lineage.through(&event.function),
             payload: event.payload.clone(),
             client_context: event.client_context.clone(),
-            stream: work.stream(&spec),
+            stream: work.stream(),
             keep: spec.start == StartMode::Warm,
         };
-        let mut run = match process {
-            Some(process) => {
+        let mut run = match by {
+            By::Waiting(process) => {
                 counted.started();
                 process.run(job, lines, answered)
             }
-            None => {
+            By::Started(permit) => {
                 // The receiver lives as long as the run; a run that is cut off needs no message.
                 let initialised = Box::new(move || drop(initialised.send(permit)));
                 let hooks = Hooks { lines, platform: self.ahead.platform(&spec), initialised, answered };
                 self.runner.run(job, hooks)
             }
         };
-        let before_start = decided.elapsed();
         let ran = loop {
             tokio::select! {
                 ran = &mut run => break ran,
@@ -314,41 +360,26 @@ impl Flow {
             journal.line(line);
         }
         drop(run);
-        let report = ran.map(|(mut report, kept)| {
-            counted.kept = kept;
-            let metering = &mut report.metering;
-            self.latencies.note(&work.event().function, called, waited, waited + decided.elapsed());
-            metering.queue = whole_micros(waited);
-            if metering.start == StartKind::Cold {
-                metering.init = whole_micros(metering.init + before_start);
-            }
-            metering.duration = whole_micros(metering.duration);
-            metering.memory_mb = spec.memory_mb;
-            metering.bytes_in = work.event().payload.len() as u64;
-            metering.bytes_out = report.streamed + report.outcome.payload().len() as u64;
-            report
-        });
-        drop(counted);
-        self.settle(work, &spec, report, journal).await;
+        (work, ran)
     }
 
-    /// A process that is initialised; or none, and the permit to start one.
-    async fn process(
-        &self,
-        spec: &Arc<FunctionSpec>,
-    ) -> (Option<Box<dyn Process>>, Option<OwnedSemaphorePermit>) {
-        // The semaphore is never closed.
-        let permit = || async { self.starting.clone().acquire_owned().await.ok() };
+    /// The permit to start a process; the semaphore is never closed.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.starting.clone().acquire_owned().await.ok()
+    }
+
+    /// A process that is initialised; or the permit to start one.
+    async fn process(&self, spec: &Arc<FunctionSpec>) -> By {
         match self.ahead.ask(spec) {
-            Asked::Here(process) => (Some(process), None),
+            Asked::Here(process) => By::Waiting(process),
             Asked::Coming(process) => match process.await {
-                Ok(process) => (Some(process), None),
-                Err(_) => (None, permit().await),
+                Ok(process) => By::Waiting(process),
+                Err(_) => By::Started(self.permit().await),
             },
             Asked::Perhaps(process) => tokio::select! {
                 biased;
-                Ok(process) = process => (Some(process), None),
-                permit = permit() => (None, permit),
+                Ok(process) = process => By::Waiting(process),
+                permit = self.permit() => By::Started(permit),
             },
         }
     }

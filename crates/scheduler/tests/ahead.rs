@@ -42,6 +42,8 @@ struct State {
     alive: HashSet<usize>,
     /// Those that have died where they waited, and whom to tell.
     dead: HashSet<usize>,
+    /// Those that will die before they have taken their event.
+    doomed: HashSet<usize>,
     wakers: Vec<Waker>,
     templates: Vec<usize>,
     cold: usize,
@@ -136,6 +138,9 @@ impl Process for Thing {
         _: mpsc::Sender<Line>,
         _: oneshot::Sender<Outcome>,
     ) -> Result<(Report, Option<Box<dyn Process>>), Error> {
+        if self.world.state().doomed.contains(&self.number) {
+            return Err(Error::EventLeft);
+        }
         let report = report(&job, self.kind, self.number, self.served);
         self.served += 1;
         self.kind = StartKind::Warm;
@@ -418,6 +423,22 @@ async fn what_dies_while_it_waits_is_replaced_and_no_event_meets_it() {
         assert!(next != last && !waiting.contains(&next));
         last = next;
     }
+    setup.call_until("f", StartKind::Ready).await;
+}
+
+#[tokio::test]
+async fn an_event_that_its_process_left_is_served_by_another_one() {
+    let setup = setup(World::default(), BOUNDS).await;
+    setup.put("f", |spec| spec.start = StartMode::Ready).await;
+    setup.call_until("f", StartKind::Ready).await;
+    eventually("one waits", || setup.world.alive() > 0).await;
+    {
+        let mut state = setup.world.state();
+        state.doomed = state.alive.clone();
+    }
+    let cold = setup.world.state().cold;
+    assert_eq!(setup.call("f").await.kind, StartKind::Cold);
+    assert_eq!(setup.world.state().cold, cold + 1);
     setup.call_until("f", StartKind::Ready).await;
 }
 

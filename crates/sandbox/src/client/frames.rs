@@ -50,6 +50,9 @@ pub(super) enum Breach {
     Garbage,
     /// It has closed the channel.
     Closed,
+    /// It has closed the channel without reading all that was sent to it (`unix(7)`: the other side is told by
+    /// `ECONNRESET`).
+    Unread,
 }
 
 /// Reads frames.
@@ -72,7 +75,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             }
             // Such a future keeps nothing: what it waits for is noted at the socket.
             match ready!(pin!(self.from.read_buf(&mut self.buffer)).poll(cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Breach::Closed)),
+                Ok(0) => return Poll::Ready(Err(Breach::Closed)),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Poll::Ready(Err(Breach::Unread));
+                }
+                Err(_) => return Poll::Ready(Err(Breach::Closed)),
                 Ok(_) => {}
             }
         }

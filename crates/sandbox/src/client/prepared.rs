@@ -144,7 +144,8 @@ impl Prepared {
     /// serve another event. If the future is dropped, the process is killed and everything of it removed.
     ///
     /// # Errors
-    /// The platform's own faults only; what the function does is in the report.
+    /// The platform's own faults only; what the function does is in the report. [`Error::EventLeft`]: the event can be
+    /// given to another process.
     pub async fn run(
         mut self,
         mut job: Job,

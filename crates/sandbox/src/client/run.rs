@@ -118,6 +118,9 @@ impl<'a> Run<'a> {
     }
 
     /// Hands the event over, from where the handler's time runs, and waits for the answer or another end.
+    ///
+    /// # Errors
+    /// The platform's own faults, and [`Error::EventLeft`] of a process that was not started for this event.
     pub(super) async fn serve(&mut self, process: &mut Process, deadline: Instant) -> Result<End, Error> {
         let (job, now) = (self.job, Instant::now());
         self.invoked = Some(now);
@@ -150,6 +153,11 @@ impl<'a> Run<'a> {
             }
         };
         self.streamed = streamed.passed();
+        if self.kind != StartKind::Cold && matches!(end, End::Ended(_)) && process.runtime.left_event() {
+            process.drain();
+            process.finish_lines().await;
+            return Err(Error::EventLeft);
+        }
         // Whoever reads along hears that this was all.
         drop(stream);
         if process.extended.is_some() {

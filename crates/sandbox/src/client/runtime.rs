@@ -114,6 +114,15 @@ impl Runtime {
         }
     }
 
+    /// Whether the process, which has ended, had not taken the whole of the event that it was given: none of the
+    /// function's code has seen anything of it then. If that is not known, it is taken to have.
+    pub(super) fn left_event(&self) -> bool {
+        match self {
+            Runtime::Channel(channel) => channel.unread,
+            Runtime::Api(api) => api.left_event(),
+        }
+    }
+
     /// Whether the program comes from the package.
     pub(super) fn is_custom(&self) -> bool {
         matches!(self, Runtime::Api(_))
@@ -127,6 +136,8 @@ pub(super) struct Channel {
     writer: OwnedWriteHalf,
     /// What is still to be written.
     to_write: VecDeque<Bytes>,
+    /// The other end is closed, and not all that was sent was read.
+    unread: bool,
 }
 
 impl Channel {
@@ -137,7 +148,7 @@ impl Channel {
         let theirs = theirs.into_std()?;
         theirs.set_nonblocking(false)?;
         let (reader, writer) = ours.into_split();
-        Ok((Channel { reader: Reader::new(reader), writer, to_write: VecDeque::new() }, theirs.into()))
+        Ok((Channel { reader: Reader::new(reader), writer, to_write: VecDeque::new(), unread: false }, theirs.into()))
     }
 
     /// Sends these, one after another: at once, as far as they are taken.
@@ -167,13 +178,17 @@ impl Channel {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Breach>> {
         if let Poll::Ready(frame) = self.reader.poll_next(cx) {
+            self.unread |= matches!(frame, Err(Breach::Unread));
             return Poll::Ready(frame);
         }
         while let Some(first) = self.to_write.front() {
             match ready!(pin!(self.writer.write(first)).poll(cx)) {
                 Ok(count) if count > 0 => self.written(count),
                 // It will not read the rest; its end will tell.
-                _ => self.to_write.clear(),
+                _ => {
+                    self.to_write.clear();
+                    self.unread = true;
+                }
             }
         }
         Poll::Pending
@@ -186,7 +201,7 @@ impl Channel {
     }
 
     async fn rest(&mut self) -> Option<Result<Frame, Breach>> {
-        let heard = timeout(Duration::ZERO, poll_fn(|cx| self.reader.poll_next(cx))).await.ok();
-        heard.filter(|heard| !matches!(heard, Err(Breach::Closed)))
+        let heard = timeout(Duration::ZERO, poll_fn(|cx| self.poll_next(cx))).await.ok();
+        heard.filter(|heard| !matches!(heard, Err(Breach::Closed | Breach::Unread)))
     }
 }

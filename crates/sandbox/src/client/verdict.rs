@@ -36,7 +36,7 @@ impl End {
         match breach {
             Breach::TooLarge => Some(End::TooLarge),
             Breach::Garbage => Some(End::Garbage),
-            Breach::Closed => None,
+            Breach::Closed | Breach::Unread => None,
         }
     }
 }

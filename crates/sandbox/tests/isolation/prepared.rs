@@ -2,7 +2,7 @@
 
 use crate::fixture::{Code, Node, Ran, eventually, job, with};
 use model::{Outcome, RequestId, StartKind};
-use sandbox::{Captured, Job, Platform, Prepared};
+use sandbox::{Captured, Error, Job, Platform, Prepared};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -183,6 +183,37 @@ def handler(event, context): pass
         assert!(!prepared.is_sound());
     }
     node.nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_event_that_a_process_did_not_take_can_be_given_to_another_one() {
+    let node = Node::start().await;
+    // The interpreter's lock is held from then on: the thread that reads events gets the first piece at the most.
+    let source = "
+import ctypes, threading
+libc = ctypes.PyDLL(None)
+def end():
+    libc.poll((ctypes.c_int * 2)(3, 1), 1, -1)
+    libc._exit(7)
+threading.Timer(0.1, end).start()
+def handler(event, context): return 'too early'
+";
+    let (_code, job) = python(&node, source);
+    let payload = format!("\"{}\"", "x".repeat(1 << 20));
+    // When it waits like that is the machine's affair.
+    for patience in [500, 2_000, 10_000].map(Duration::from_millis) {
+        let mut prepared = prepared(&node, &job).await;
+        let since = std::time::Instant::now();
+        hold(&mut prepared, || since.elapsed() > patience).await;
+        let job = Job { payload: payload.clone().into(), ..job.clone() };
+        let (lines, _printed) = mpsc::channel(10);
+        match timeout(DEADLINE, prepared.run(job, lines, tokio::sync::oneshot::channel().0)).await.unwrap() {
+            Err(Error::EventLeft) => return node.nothing_left().await,
+            Err(error) => panic!("{error}"),
+            Ok((report, _)) => assert_eq!(report.outcome, Outcome::Succeeded("\"too early\"".into())),
+        }
+    }
+    panic!("it took every event");
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ struct State {
     stage: Stage,
     /// How many events have been given.
     given: u64,
+    /// The number of the last one that was taken.
+    taken: u64,
     /// The name of the last one.
     request_id: String,
     /// The process is a copy of one that has asked for its event, and waits for the answer on its first connection.
@@ -72,7 +74,13 @@ struct State {
 
 impl Desk {
     pub(super) fn new(says: mpsc::Sender<Said>, platform: watch::Receiver<Platform>) -> Desk {
-        let state = State { stage: Stage::Started, given: 0, request_id: String::new(), has_asked: false };
+        let state = State {
+            stage: Stage::Started,
+            given: 0,
+            taken: 0,
+            request_id: String::new(),
+            has_asked: false,
+        };
         let room = Arc::new(Semaphore::new(STREAM_PIECES));
         Desk { state: Mutex::new(state), says, room, platform }
     }
@@ -83,6 +91,12 @@ impl Desk {
         (state.stage, state.given) = (Stage::Ready, state.given + 1);
         request_id.clone_into(&mut state.request_id);
         state.given
+    }
+
+    /// Whether nobody has taken the last event.
+    pub(super) fn left_event(&self) -> bool {
+        let state = self.state();
+        state.taken < state.given
     }
 
     /// The process is a copy of one that had asked for its event.
@@ -105,7 +119,10 @@ impl Desk {
             Platform::Gone => true,
         });
         Ok(match heard.await.as_deref() {
-            Ok(Platform::Gives(_, event)) => Some(Arc::clone(event)),
+            Ok(Platform::Gives(number, event)) => {
+                self.state().taken = *number;
+                Some(Arc::clone(event))
+            }
             _ => None,
         })
     }

@@ -87,6 +87,11 @@ impl RuntimeApi {
             .send_replace(Platform::Gives(number, Arc::new(reply::Event::new(invocation, event.clone()))));
     }
 
+    /// Whether nobody has taken the last event.
+    pub(super) fn left_event(&self) -> bool {
+        self.desk.left_event()
+    }
+
     /// What the runtime says next; its answer when it has asked for another event.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Breach>> {
         loop {
