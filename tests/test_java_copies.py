@@ -116,6 +116,16 @@ def test_what_an_idle_process_holds(dice, java):
             assert int(name) == 3 or not target.startswith("socket:"), target
 
 
+def test_a_class_that_was_not_used_is_not_linked(dice, java, tmp_path):
+    # The JVM would throw away all code that it compiled in the belief that no class like it exists.
+    log, linked = tmp_path / "log", "Start class verification for: copies.Library"
+    with start(dice, "copies.Library::name", java, more=(f"-Xlog:class+init=info:file={log}",)) as process:
+        process.capture().restore()
+        assert process.invoke()[1] == "copies.Library$Unused"
+        told = [line.split("[class,init] ")[-1].strip() for line in log.read_text().splitlines()]
+    assert linked in told and f"{linked}$Unused" not in told
+
+
 # Hooks
 
 

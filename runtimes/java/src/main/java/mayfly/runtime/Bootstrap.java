@@ -13,6 +13,9 @@ import mayfly.crac.Core;
  * regular expressions, no formats on the way to the handler, and Jackson only for handlers whose types need it.
  */
 public final class Bootstrap {
+    /** The property by which AWS's X-Ray library knows the trace of an event. */
+    static final String TRACE = "com.amazonaws.xray.traceHeader";
+
     private Bootstrap() {}
 
     /** The life of this process. With an argument, only a rehearsal of it. */
@@ -74,7 +77,7 @@ public final class Bootstrap {
     }
 
     /** Has an event handled; whether the process is good for another one. */
-    private static boolean answer(Event event, Handler handler, Channel channel, Log log) throws IOException {
+    static boolean answer(Event event, Handler handler, Channel channel, Log log) throws IOException {
         Answer answer = new Answer();
         try {
             handler.handle(event.payload, answer, prepare(event, log));
@@ -98,9 +101,9 @@ public final class Bootstrap {
     /** Tells all who have to know which event it is. */
     private static EventContext prepare(Event event, Log log) {
         if (event.traceId != null) {
-            System.setProperty("com.amazonaws.xray.traceHeader", event.traceId);
+            System.setProperty(TRACE, event.traceId);
         } else {
-            System.clearProperty("com.amazonaws.xray.traceHeader");
+            System.clearProperty(TRACE);
         }
         log.speaksOf(event.requestId);
         Log4j.speaksOf(event.requestId);

@@ -1,6 +1,5 @@
 package mayfly.runtime;
 
-import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.nio.charset.StandardCharsets;
@@ -60,13 +59,9 @@ final class CallSites {
     /** Has the JVM make the code of the lambdas of a class, if it is initialised and has such. */
     static void link(Class<?> type) {
         try {
-            MethodType nothing = MethodType.methodType(void.class);
-            MethodHandle sites = MethodHandles.privateLookupIn(type, MethodHandles.lookup())
-                    .findStatic(type, ALL_LAMBDAS, nothing);
-            // A handle that has a class initialised when it is called is of another kind.
-            Object kind = Fields.read(Fields.inherited(sites, "form"), "kind");
-            if (kind.toString().equals("DIRECT_INVOKE_STATIC")) {
-                sites.invokeExact();
+            if (Fields.isInitialised(type)) {
+                MethodHandles.privateLookupIn(type, MethodHandles.lookup())
+                        .findStatic(type, ALL_LAMBDAS, MethodType.methodType(void.class)).invokeExact();
             }
         } catch (Throwable error) {
             // It has none, or lacks a class that they need, of which the function will hear when it comes there.

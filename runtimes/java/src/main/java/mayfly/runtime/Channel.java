@@ -35,9 +35,9 @@ final class Channel {
     private final FileInputStream in;
     private final FileOutputStream out;
 
-    private Channel(FileDescriptor descriptor) {
-        in = new FileInputStream(descriptor);
-        out = new FileOutputStream(descriptor);
+    private Channel(FileInputStream in, FileOutputStream out) {
+        this.in = in;
+        this.out = out;
     }
 
     /** The channel that the platform has opened. */
@@ -48,7 +48,17 @@ final class Channel {
         Constructor<?> constructor = FileDescriptor.class.getDeclaredConstructor(int.class);
         constructor = ReflectionFactory.getReflectionFactory()
                 .newConstructorForSerialization(FileDescriptor.class, constructor);
-        return new Channel((FileDescriptor) constructor.newInstance(DESCRIPTOR));
+        FileDescriptor descriptor = (FileDescriptor) constructor.newInstance(DESCRIPTOR);
+        return new Channel(new FileInputStream(descriptor), new FileOutputStream(descriptor));
+    }
+
+    /** One on which nobody hears anything; to be closed. */
+    static Channel nowhere() throws IOException {
+        return new Channel(null, new FileOutputStream("/dev/null"));
+    }
+
+    void close() throws IOException {
+        out.close();
     }
 
     /** Sends a frame that has no body. */

@@ -1,5 +1,8 @@
 package mayfly.runtime;
 
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles.Lookup;
+import java.lang.invoke.MethodType;
 import java.lang.ref.Reference;
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
@@ -41,6 +44,35 @@ final class Fields {
             return type == null ? null : type.getDeclaredField(name);
         } catch (NoSuchFieldException | LinkageError absent) {
             return null;
+        }
+    }
+
+    /**
+     * Whether a class has been initialised. To find its fields has the JVM link one that has not, and throw away all code
+     * that was compiled in the belief that no class like it exists.
+     */
+    static boolean isInitialised(Class<?> type) {
+        try {
+            return Inside.TO_BE_INITIALISED == null || !(boolean) Inside.TO_BE_INITIALISED.invoke(type);
+        } catch (Throwable error) {
+            return true;
+        }
+    }
+
+    /** What only the JDK may ask, except for one who reads the key to it from its field. */
+    private static final class Inside {
+        static final MethodHandle TO_BE_INITIALISED = method();
+
+        private static MethodHandle method() {
+            try {
+                Lookup lookup = (Lookup) readStatic(Lookup.class.getDeclaredField("IMPL_LOOKUP"));
+                Class<?> unsafe = Class.forName("jdk.internal.misc.Unsafe");
+                Object instance = lookup.findStatic(unsafe, "getUnsafe", MethodType.methodType(unsafe)).invoke();
+                MethodType type = MethodType.methodType(boolean.class, Class.class);
+                return lookup.findVirtual(unsafe, "shouldBeInitialized", type).bindTo(instance);
+            } catch (Throwable unknown) {
+                return null; // a JVM of another kind: all are taken to be
+            }
         }
     }
 

@@ -66,9 +66,10 @@ final class Randomness {
     /** Finds the state of the JDK, and that of the function with this handler and these classes. */
     Randomness(Object handler, List<Class<?>> classes) throws ClassNotFoundException {
         initialise();
-        Search search = new Search();
+        List<Thread> threads = threads();
+        Search search = new Search(isInitialising(threads));
         search.begin(handler);
-        for (Thread thread : threads()) {
+        for (Thread thread : threads) {
             search.begin(thread);
         }
         for (Class<?> type : classes) {
@@ -113,6 +114,18 @@ final class Randomness {
                 }
             }
         }
+    }
+
+    /** Whether a thread is about to initialise a class: it may have made generators that nothing else refers to. */
+    private static boolean isInitialising(List<Thread> threads) {
+        for (Thread thread : threads) {
+            for (StackTraceElement frame : thread.getStackTrace()) {
+                if (frame.getMethodName().equals("<clinit>")) {
+                    return true;
+                }
+            }
+        }
+        return false;
     }
 
     /** Whether the whole function was searched. */

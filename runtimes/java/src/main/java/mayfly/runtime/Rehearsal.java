@@ -25,7 +25,7 @@ import java.util.Optional;
 public final class Rehearsal {
     private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"number\":1,\"truth\":true,\"ratio\":0.5,\"tags\":[\"b\"],"
             + "\"more\":{\"c\":null,\"d\":[1,2]}}";
-    private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"trace_id\":null,"
+    private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"trace_id\":\"t\","
             + "\"client_context\":\"{\\\"custom\\\":{}}\",\"function_arn\":\"f\"}";
 
     private Rehearsal() {}
@@ -34,8 +34,8 @@ public final class Rehearsal {
     private static final String[] PLAIN = {"::objects", "::maps", "::fail"};
     private static final String[] FULL = {"", "::text"};
 
-    /** How often a function is rehearsed: so often that the JVM compiles what each event needs. */
-    private static final int TIMES = 20;
+    /** So often a rehearsal has to be repeated for the JVM to compile what each event needs. */
+    static final int TO_COMPILE = 20;
 
     static void run() throws Throwable {
         Channel.open();
@@ -50,8 +50,8 @@ public final class Rehearsal {
         snapshot.after("{\"environment\":{}}".getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Has all that takes part in an event of this handler, except for it, ready to run. */
-    static void repeat(Handler handler, TaskLoader loader) throws Throwable {
+    /** Lives through events in which all takes part that is part of one of this handler, except for it. */
+    static void repeat(Handler handler, TaskLoader loader, int times) throws Throwable {
         Idioms.use();
         Log4j.isUsed();
         if (Serializer.isOfFunction()) {
@@ -64,7 +64,7 @@ public final class Rehearsal {
         } catch (RuntimeException | LinkageError unreadable) {
             // Events will say so, too.
         }
-        for (int i = 0; i < TIMES; i++) {
+        for (int i = 0; i < times; i++) {
             live(PLAIN, loader, log);
             if (full) {
                 live(FULL, loader, log);
@@ -73,17 +73,15 @@ public final class Rehearsal {
     }
 
     private static void live(String[] handlers, TaskLoader loader, Log log) throws Throwable {
-        for (String name : handlers) {
-            Handler handler = Handlers.load(Function.class.getName() + name, loader);
-            Event event = event();
-            Answer answer = new Answer();
-            try {
-                handler.handle(event.payload, answer, new EventContext(event, log));
-            } catch (Throwable error) {
-                Failure failure = Failure.of(error);
-                log.error(failure.text());
-                failure.document();
+        Channel nowhere = Channel.nowhere();
+        try {
+            for (String name : handlers) {
+                Handler handler = Handlers.load(Function.class.getName() + name, loader);
+                Bootstrap.answer(event(), handler, nowhere, log);
             }
+        } finally {
+            nowhere.close();
+            System.clearProperty(Bootstrap.TRACE);
         }
     }
 

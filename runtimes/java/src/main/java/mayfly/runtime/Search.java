@@ -36,8 +36,18 @@ final class Search {
     private final long most = Math.min(OBJECTS, Runtime.getRuntime().maxMemory() / BYTES_PER_OBJECT);
     private final long end = System.nanoTime() + TIME;
 
+    private final boolean all;
+
+    /** A search that looks into all classes, or only into those that have been initialised: others refer to nothing. */
+    Search(boolean all) {
+        this.all = all;
+    }
+
     /** Adds what the static fields of a class refer to. */
     void begin(Class<?> type) {
+        if (!all && !Fields.isInitialised(type)) {
+            return;
+        }
         for (Object value : Fields.statics(type)) {
             add(value);
         }
@@ -78,7 +88,7 @@ final class Search {
     }
 
     private void add(Object object) {
-        if (object instanceof Class && isForeign((Class<?>) object)) {
+        if (object instanceof Class && isForeign((Class<?>) object) && (all || Fields.isInitialised((Class<?>) object))) {
             shape((Class<?>) object);
         }
         if (object == null || object instanceof String || object instanceof ClassLoader) {

@@ -1,14 +1,24 @@
 package mayfly.runtime;
 
+import java.io.File;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import mayfly.crac.Core;
 
 /** What happens before the process is copied, and in each copy before its event. */
 final class Snapshot {
-    /** How long the JVM gets to compile what it found worth it, and to follow up its collections: each copy would. */
+    /** How long the JVM gets to follow up its collections: each copy would. */
     private static final long SETTLE_MS = 100;
+
+    /** How long it gets at the most to compile what it found worth it. */
+    private static final long COMPILE_NS = 5_000_000_000L;
+
+    /** Compilers that have worked for less than a tenth of this time have nothing left to do. */
+    private static final long PAUSE_MS = 20;
 
     /** How long that may take. */
     private static final long LINK_NS = 500_000_000;
@@ -27,7 +37,7 @@ final class Snapshot {
     /** The function's hooks, and then all that need not be done in each copy. */
     void before() throws Throwable {
         Core.getGlobalContext().beforeCheckpoint(null);
-        Rehearsal.repeat(handler, loader);
+        Rehearsal.repeat(handler, loader, Rehearsal.TO_COMPILE);
         link();
         randomness = new Randomness(handler.instance(), loader.classes());
         if (!randomness.isComplete()) {
@@ -38,8 +48,57 @@ final class Snapshot {
         // What the first collection frees may have to be finalised before the second one can.
         System.gc();
         System.gc();
-        randomness.discard();
         Thread.sleep(SETTLE_MS);
+        letCompile();
+        // The calls in code that has not run since it was compiled are not linked.
+        Rehearsal.repeat(handler, loader, 2);
+        rehearse();
+        randomness.discard();
+    }
+
+    /** Waits until the JVM's compilers are idle: what they have not done, they would do in each copy. */
+    private static void letCompile() throws InterruptedException {
+        try {
+            List<File> compilers = compilers();
+            long end = System.nanoTime() + COMPILE_NS;
+            long before;
+            long now = worked(compilers);
+            do {
+                Thread.sleep(PAUSE_MS);
+                before = now;
+                now = worked(compilers);
+            } while ((now - before) * 10 > PAUSE_MS * 1_000_000 && System.nanoTime() < end);
+        } catch (IOException | NumberFormatException unknown) {
+            // A kernel that does not tell: what the pause above has not sufficed for, copies compile.
+        }
+    }
+
+    /** Where the kernel tells how long each of the JVM's compilers has run. */
+    private static List<File> compilers() throws IOException {
+        List<File> found = new ArrayList<>();
+        File[] threads = new File("/proc/self/task").listFiles();
+        for (File thread : threads == null ? new File[0] : threads) {
+            if (text(new File(thread, "comm")).contains("CompilerThre")) {
+                found.add(new File(thread, "schedstat"));
+            }
+        }
+        return found;
+    }
+
+    /** For how many nanoseconds they have run. */
+    private static long worked(List<File> compilers) throws IOException {
+        long sum = 0;
+        for (File compiler : compilers) {
+            sum += Long.parseLong(text(compiler).split(" ")[0]);
+        }
+        return sum;
+    }
+
+    /** What stands in a small file; read without a channel, for which the JDK would keep a socket. */
+    private static String text(File file) throws IOException {
+        try (FileInputStream in = new FileInputStream(file)) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
     }
 
     /** Has the JVM make what the function's classes would otherwise have it make in each copy, the handler's first. */
