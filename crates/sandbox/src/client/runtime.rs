@@ -148,7 +148,10 @@ impl Channel {
         let theirs = theirs.into_std()?;
         theirs.set_nonblocking(false)?;
         let (reader, writer) = ours.into_split();
-        Ok((Channel { reader: Reader::new(reader), writer, to_write: VecDeque::new(), unread: false }, theirs.into()))
+        Ok((
+            Channel { reader: Reader::new(reader), writer, to_write: VecDeque::new(), unread: false },
+            theirs.into(),
+        ))
     }
 
     /// Sends these, one after another: at once, as far as they are taken.

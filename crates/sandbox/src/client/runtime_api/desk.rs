@@ -74,13 +74,8 @@ struct State {
 
 impl Desk {
     pub(super) fn new(says: mpsc::Sender<Said>, platform: watch::Receiver<Platform>) -> Desk {
-        let state = State {
-            stage: Stage::Started,
-            given: 0,
-            taken: 0,
-            request_id: String::new(),
-            has_asked: false,
-        };
+        let state =
+            State { stage: Stage::Started, given: 0, taken: 0, request_id: String::new(), has_asked: false };
         let room = Arc::new(Semaphore::new(STREAM_PIECES));
         Desk { state: Mutex::new(state), says, room, platform }
     }

@@ -48,8 +48,8 @@ final class Fields {
     }
 
     /**
-     * Whether a class has been initialised. To find its fields has the JVM link one that has not, and throw away all code
-     * that was compiled in the belief that no class like it exists.
+     * Whether a class has been initialised. To find the fields of one that has not makes the JVM link it, and throw away
+     * all code that was compiled in the belief that no class like it exists.
      */
     static boolean isInitialised(Class<?> type) {
         try {

@@ -9,10 +9,12 @@ import java.lang.reflect.Type;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.SplittableRandom;
 
 /**
@@ -33,9 +35,11 @@ final class Search {
     private final ArrayDeque<Object> open = new ArrayDeque<>();
     private final IdentityHashMap<Object, Boolean> seen = new IdentityHashMap<>();
     private final Map<Class<?>, Fields.Shape> shapes = new HashMap<>();
+    private final Set<Class<?>> classes = new HashSet<>();
+    /** Those of them whose static fields are still to be followed. */
+    private final ArrayDeque<Class<?>> met = new ArrayDeque<>();
     private final long most = Math.min(OBJECTS, Runtime.getRuntime().maxMemory() / BYTES_PER_OBJECT);
     private final long end = System.nanoTime() + TIME;
-
     private final boolean all;
 
     /** A search that looks into all classes, or only into those that have been initialised: others refer to nothing. */
@@ -45,11 +49,10 @@ final class Search {
 
     /** Adds what the static fields of a class refer to. */
     void begin(Class<?> type) {
-        if (!all && !Fields.isInitialised(type)) {
-            return;
-        }
-        for (Object value : Fields.statics(type)) {
-            add(value);
+        if (all || Fields.isInitialised(type)) {
+            for (Object value : Fields.statics(type)) {
+                add(value);
+            }
         }
     }
 
@@ -60,9 +63,13 @@ final class Search {
 
     /** Follows all references; whether it came to the end before the limits. */
     boolean run() {
-        for (int count = 0; !open.isEmpty(); count++) {
+        for (int count = 0; !open.isEmpty() || !met.isEmpty(); count++) {
             if (seen.size() > most || (count & 1023) == 0 && System.nanoTime() > end) {
                 return false;
+            }
+            if (!met.isEmpty()) {
+                begin(met.pop());
+                continue;
             }
             Object object = open.pop();
             if (object instanceof Object[]) {
@@ -88,8 +95,8 @@ final class Search {
     }
 
     private void add(Object object) {
-        if (object instanceof Class && isForeign((Class<?>) object) && (all || Fields.isInitialised((Class<?>) object))) {
-            shape((Class<?>) object);
+        if (object instanceof Class && isForeign((Class<?>) object)) {
+            find((Class<?>) object);
         }
         if (object == null || object instanceof String || object instanceof ClassLoader) {
             return;
@@ -121,10 +128,17 @@ final class Search {
             shape = type.isArray() || type.getName().startsWith("java.lang.ref.") ? NONE : new Fields.Shape(type);
             shapes.put(type, shape);
             if (isForeign(type)) {
-                begin(type); // perhaps of a class loader of the function's own
+                find(type);
             }
         }
         return shape;
+    }
+
+    /** Comes upon a class, perhaps of a class loader of the function's own. */
+    private void find(Class<?> type) {
+        if (classes.add(type)) {
+            met.push(type);
+        }
     }
 
     /** Whether a class is neither of the JDK nor of this runtime. */
