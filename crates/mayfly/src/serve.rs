@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wire::{Caller, Service};
 
@@ -62,8 +62,9 @@ pub(crate) fn find_interpreters(config: &Config) -> Interpreters {
 }
 
 async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> {
+    let mut signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let Some(store) = open(&config.data_dir, &clock, standby).await? else { return Ok(()) };
+    let Some(store) = open(&config.data_dir, &clock, standby, &mut signals).await? else { return Ok(()) };
     let interpreters = find_interpreters(&config);
     let sandbox = Arc::new(connect_sandbox(&config, launcher, interpreters.clone(), clock.clone()).await?);
     let features = sandbox.features().clone();
@@ -144,7 +145,7 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     ];
     print_banner(&config, address, &interpreters, &features);
     tokio::select! {
-        signal = wait_for_signal() => signal?,
+        () = signals.next() => {}
         () = sandbox.launcher_gone() => {
             // Nothing can be run any more. What was accepted waits on disk for the next start.
             bail!("the process that creates sandboxes is gone; start the server again");
@@ -160,10 +161,7 @@ async fn serve(config: Config, launcher: Launcher, standby: bool) -> Result<()> 
     };
     tokio::select! {
         stopped = stopped => stopped.context("a part of the server failed while stopping")?,
-        again = wait_for_signal() => {
-            again?;
-            println!("stopping at once");
-        }
+        () = signals.next() => println!("stopping at once"),
     }
     Ok(())
 }
@@ -181,7 +179,12 @@ async fn lifecycles(s3: Arc<S3>, every: Duration, stop: watch::Receiver<bool>) {
 }
 
 /// Opens the data directory; with `standby`, as soon as nobody else uses it. None if a signal comes before that.
-async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Option<Store>> {
+async fn open(
+    dir: &Path,
+    clock: &Arc<dyn Clock>,
+    standby: bool,
+    signals: &mut Signals,
+) -> Result<Option<Store>> {
     let mut told = false;
     loop {
         match Store::open(dir, clock.clone()) {
@@ -193,7 +196,7 @@ async fn open(dir: &Path, clock: &Arc<dyn Clock>, standby: bool) -> Result<Optio
         }
         tokio::select! {
             () = tokio::time::sleep(STANDBY_LOOK) => {}
-            signal = wait_for_signal() => return signal.map(|()| None),
+            () = signals.next() => return Ok(None),
         }
     }
 }
@@ -315,12 +318,26 @@ fn print_banner(
     }
 }
 
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What asks the server to stop. One that comes before anybody waits for it is not lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they do not end the program themselves.
+    fn listen() -> Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
