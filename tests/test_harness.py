@@ -2,9 +2,10 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
-from mayfly_process import trouble, wait_for
+from mayfly_process import binary, trouble, wait_for
 
 
 def test_finds_trouble_in_a_log():
@@ -35,6 +36,17 @@ def test_a_server_starts_again_at_the_same_port(fresh_server):
     assert server.port == port and server.running()
     assert server.stop() == 0, "SIGTERM ends it in order"
     assert not server.running()
+
+
+def test_a_signal_as_soon_as_it_listens_stops_it_in_order(tmp_path):
+    for _ in range(5):
+        command = [binary(), "serve", "--data-dir", tmp_path, "--listen", "127.0.0.1:0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+            assert "listens on" in server.stdout.readline()
+            server.terminate()
+            told = server.stdout.read()
+            assert server.wait(timeout=60) == 0
+        assert "stopping: work under way has" in told
 
 
 def test_an_expected_line_is_no_trouble_and_others_are(fresh_server):

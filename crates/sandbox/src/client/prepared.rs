@@ -163,7 +163,14 @@ impl Prepared {
         let used_before = if kind == StartKind::Warm { used.cpu_us } else { 0 };
         let used_before = Duration::from_micros(used_before);
         let mut run = Run::of(&job, kind, started, used_before, (stream, answered));
-        let end = run.serve(&mut process, started + job.function.spec.timeout()).await?;
+        let end = match run.serve(&mut process, started + job.function.spec.timeout()).await {
+            Err(error @ Error::EventLeft) => {
+                // Its extensions are still to hear of its end.
+                self.process = Some(process);
+                return Err(error);
+            }
+            served => served?,
+        };
         run.conclude(process, end, warning).await
     }
 }

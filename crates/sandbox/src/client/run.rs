@@ -135,8 +135,11 @@ impl<'a> Run<'a> {
         process.runtime.hand_over(&invocation, &job.payload)?;
         let stream = self.stream.take();
         let mut streamed = Streamed::new(stream.as_ref());
+        let mut silent = true;
         let end = loop {
-            let more = match process.next(deadline).await? {
+            let happening = process.next(deadline).await?;
+            silent &= !matches!(happening, Happening::Said(_));
+            let more = match happening {
                 // Pieces that were sent before time was up are read as long as there are any: for ever, perhaps.
                 Happening::Said(Frame::Head(_) | Frame::Data(_)) if Instant::now() > deadline => {
                     Err(End::TimedOut)
@@ -153,7 +156,9 @@ impl<'a> Run<'a> {
             }
         };
         self.streamed = streamed.passed();
-        if self.kind != StartKind::Cold && matches!(end, End::Ended(_)) && process.runtime.left_event() {
+        // Whoever has said something may have been read along.
+        let left = silent && matches!(end, End::Ended(_)) && process.runtime.left_event();
+        if left && self.kind != StartKind::Cold {
             process.drain();
             process.finish_lines().await;
             return Err(Error::EventLeft);

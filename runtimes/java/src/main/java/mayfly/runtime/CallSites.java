@@ -59,7 +59,7 @@ final class CallSites {
     /** Has the JVM make the code of the lambdas of a class, if it is initialised and has such. */
     static void link(Class<?> type) {
         try {
-            if (Fields.isInitialised(type)) {
+            if (Fields.isInitialised(type, false)) {
                 MethodHandles.privateLookupIn(type, MethodHandles.lookup())
                         .findStatic(type, ALL_LAMBDAS, MethodType.methodType(void.class)).invokeExact();
             }

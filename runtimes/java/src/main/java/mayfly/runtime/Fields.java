@@ -48,14 +48,14 @@ final class Fields {
     }
 
     /**
-     * Whether a class has been initialised. To find the fields of one that has not makes the JVM link it, and throw away
+     * Whether a class has been initialised; {@code unknown} where the JVM does not say. To find the fields of one that has not makes the JVM link it, and throw away
      * all code that was compiled in the belief that no class like it exists.
      */
-    static boolean isInitialised(Class<?> type) {
+    static boolean isInitialised(Class<?> type, boolean unknown) {
         try {
-            return Inside.TO_BE_INITIALISED == null || !(boolean) Inside.TO_BE_INITIALISED.invoke(type);
+            return Inside.TO_BE_INITIALISED == null ? unknown : !(boolean) Inside.TO_BE_INITIALISED.invoke(type);
         } catch (Throwable error) {
-            return true;
+            return unknown;
         }
     }
 
@@ -71,7 +71,7 @@ final class Fields {
                 MethodType type = MethodType.methodType(boolean.class, Class.class);
                 return lookup.findVirtual(unsafe, "shouldBeInitialized", type).bindTo(instance);
             } catch (Throwable unknown) {
-                return null; // a JVM of another kind: all are taken to be
+                return null; // a JVM of another kind
             }
         }
     }

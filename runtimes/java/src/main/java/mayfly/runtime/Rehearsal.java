@@ -25,7 +25,8 @@ import java.util.Optional;
 public final class Rehearsal {
     private static final String EVENT = "{\"name\":\"a\",\"count\":1,\"number\":1,\"truth\":true,\"ratio\":0.5,\"tags\":[\"b\"],"
             + "\"more\":{\"c\":null,\"d\":[1,2]}}";
-    private static final String HEADER = "{\"request_id\":\"e\",\"deadline_ms\":1,\"trace_id\":\"t\","
+    /** Its id is empty, for where Log4j is told of it nobody is told that it was none. */
+    private static final String HEADER = "{\"request_id\":\"\",\"deadline_ms\":1,\"trace_id\":\"t\","
             + "\"client_context\":\"{\\\"custom\\\":{}}\",\"function_arn\":\"f\"}";
 
     private Rehearsal() {}

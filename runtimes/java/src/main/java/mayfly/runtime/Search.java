@@ -49,7 +49,7 @@ final class Search {
 
     /** Adds what the static fields of a class refer to. */
     void begin(Class<?> type) {
-        if (all || Fields.isInitialised(type)) {
+        if (all || Fields.isInitialised(type, true)) {
             for (Object value : Fields.statics(type)) {
                 add(value);
             }
