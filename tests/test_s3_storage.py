@@ -1,6 +1,7 @@
 """What lies on the disk: damage is found and told by key, orphans go, and a full disk harms nothing."""
 
 import datetime
+import json
 import os
 import random
 import subprocess
@@ -9,8 +10,13 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import make_function
 from mayfly_process import binary, wait_for
 from s3_support import MB
+
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}]})
+PAYLOAD = json.dumps("x" * 200_000)
 
 
 def fsck(server, code=0):
@@ -66,26 +72,52 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", disk], check=True)
 
 
+def until_refused(call):
+    """Call until that is refused; how often it was not, and the refusal."""
+    for n in range(1_000):
+        try:
+            call(n)
+        except ClientError as error:
+            return n, error.response
+    raise AssertionError("never refused")
+
+
 def test_a_full_disk_harms_nothing(fresh_server, small_disk):
     server = fresh_server(data_dir=small_disk / "data")
     server.expect_log("disk is full|database or disk is full|rolled the transaction back|failed|could not|cannot")
     s3 = server.client("s3")
     s3.create_bucket(Bucket="box")
-    bodies, failure = {}, None
-    for number in range(200):
-        key, body = f"k{number}", os.urandom(MB)
-        try:
-            s3.put_object(Bucket="box", Key=key, Body=body)
-            bodies[key] = body
-        except ClientError as error:
-            failure = error.response
-            break
+    sqs, functions, iam = server.client("sqs"), server.client("lambda"), server.client("iam")
+    queue = sqs.create_queue(QueueName="jobs")["QueueUrl"]
+    make_function(functions, "never", "def handler(event, context):\n    return event\n")
+    bodies = {f"k{n}": os.urandom(MB) for n in range(48)}
+    stored, failure = until_refused(lambda n: s3.put_object(Bucket="box", Key=f"k{n}", Body=bodies[f"k{n}"]))
     assert failure["ResponseMetadata"]["HTTPStatusCode"] == 507
-    assert failure["Error"]["Code"] == "InsufficientStorage" and len(bodies) > 10
+    assert failure["Error"]["Code"] == "InsufficientStorage" and stored > 10
+    bodies = {f"k{n}": bodies[f"k{n}"] for n in range(stored)}
     for key, body in bodies.items():
         assert s3.get_object(Bucket="box", Key=key)["Body"].read() == body
     listed = {one["Key"] for one in s3.list_objects_v2(Bucket="box")["Contents"]}
     assert listed == set(bodies)
+    # Nothing is left for small things either: they are refused in words that say why.
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+    tags = [{"Key": f"k{n}", "Value": "v" * 200} for n in range(40)]
+    kept = {}
+    for service, name, call in [
+        ("sqs", "messages", lambda n: sqs.send_message(QueueUrl=queue, MessageBody="m" * 200_000)),
+        ("lambda", "events", lambda n: functions.invoke(FunctionName="never", InvocationType="Event", Payload=PAYLOAD)),
+        ("iam", "roles", lambda n: iam.create_role(RoleName=f"r{n}", AssumeRolePolicyDocument=TRUST, Tags=tags)),
+    ]:
+        kept[name], failure = until_refused(call)
+        assert (failure["Error"]["Code"], failure["ResponseMetadata"]["HTTPStatusCode"]) == ("ServiceUnavailable", 503)
+        assert "disk is full" in failure["Error"]["Message"], service
+    filler.unlink()
+    assert len(iam.list_roles()["Roles"]) == kept["roles"]
+    asked = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    assert asked["ApproximateNumberOfMessages"] == str(kept["messages"])
     for key in list(bodies)[:5]:
         s3.delete_object(Bucket="box", Key=key)
     s3.put_object(Bucket="box", Key="again", Body=os.urandom(MB))

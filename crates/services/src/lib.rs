@@ -1,9 +1,10 @@
 //! What each AWS call means: a request's typed input becomes a change of state, and events that follow from it.
 //!
-//! One module per service, one file per operation; no module reaches into another. What two services share
-//! lies in a module of its own: [`object`].
+//! One module per service, one file per operation; no module reaches into another. What services share
+//! lies in a module of its own: [`object`], and what stops an operation.
 #![forbid(unsafe_code)]
 
+mod error;
 pub mod iam;
 pub mod lambda;
 pub mod logs;

@@ -2,9 +2,10 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePermissionsBoundary.html>
 
+use super::Iam;
 use super::check::{Checks, required};
 use super::roles::{Named, change};
-use super::{Error, Iam};
+use crate::error::Error;
 use serde::Deserialize;
 use serde_json::Value;
 use wire::rpc::Call;

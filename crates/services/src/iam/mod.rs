@@ -19,7 +19,7 @@ mod tests;
 use async_trait::async_trait;
 use std::sync::Arc;
 use store::Store;
-use wire::rpc::{Call, dispatch, expired_response};
+use wire::rpc::{dispatch, expired_response};
 use wire::{Fault, Request, Response, Service};
 
 pub use operations::API;
@@ -49,39 +49,6 @@ impl Service for Iam {
     async fn call(&self, request: Request) -> Response {
         dispatch(&API, Arc::new(self.clone()), request).await
     }
-}
-
-/// Why an operation did not do what it was asked.
-#[derive(Debug)]
-enum Error {
-    /// The caller's fault.
-    Fault(Fault),
-    /// Ours.
-    Store(store::Error),
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Error::Fault(fault)
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(error: store::Error) -> Self {
-        Error::Store(error)
-    }
-}
-
-/// The fault that is answered. Our own errors are logged here, once.
-fn settle<T>(call: &Call, result: Result<T, Error>) -> Result<T, Fault> {
-    result.map_err(|error| match error {
-        Error::Fault(fault) => fault,
-        Error::Store(cause) => {
-            let error = &cause as &dyn std::error::Error;
-            tracing::error!(id = %call.id, operation = call.operation, error, "cannot serve a request");
-            Fault::internal("ServiceFailure", call.id)
-        }
-    })
 }
 
 fn no_such(message: impl Into<String>) -> Fault {

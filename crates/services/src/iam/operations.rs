@@ -1,6 +1,7 @@
 //! The operations of the IAM API: those that are served, and the others, which answer 501 with their names.
 
-use super::{Iam, boundary, policies, policy_versions, role_policies, roles, settle, tags};
+use super::{Iam, boundary, policies, policy_versions, role_policies, roles, tags};
+use crate::error::Error;
 use wire::rpc::{Api, Operation};
 
 /// An operation that is answered by `run(&Iam, Input, &Call)`.
@@ -9,7 +10,8 @@ macro_rules! run {
         Operation::new($name, |iam, call| {
             Box::pin(async move {
                 let input = call.input()?;
-                let output = settle(&call, $run(&iam, input, &call).await)?;
+                let told = |error: Error| error.told(call.operation, call.id, "ServiceFailure");
+                let output = $run(&iam, input, &call).await.map_err(told)?;
                 call.output(&output)
             })
         })

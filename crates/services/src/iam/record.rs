@@ -1,6 +1,7 @@
 //! What is stored of roles and policies, and how it is shown.
 
-use super::{Error, awss_policies, no_such};
+use super::{awss_policies, no_such};
+use crate::error::Error;
 use model::{Scope, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,8 @@
 
 use super::check::{self, Checks, required};
 use super::record::{ROLES, Role, Tag, load_role, new_id, prefix, role_key};
-use super::{Error, Iam, exists, in_use};
+use super::{Iam, exists, in_use};
+use crate::error::Error;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::kv::From;

@@ -2,11 +2,12 @@
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagRole.html> and its siblings
 
+use super::Iam;
 use super::check::{self, required};
 use super::policy_versions;
 use super::record::{Tag, load_policy, load_role};
 use super::roles::change;
-use super::{Error, Iam};
+use crate::error::Error;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::rpc::Call;

@@ -1,33 +1,13 @@
 //! What an operation can fail with, and how that is answered.
 
 use super::name::Named;
+pub(super) use crate::error::Error;
 use model::RequestId;
 use serde::Serialize;
 use wire::Fault;
 use wire::rest_json::Reply;
 
-/// Why an operation did not do what it was asked.
-#[derive(Debug)]
-pub(super) enum Error {
-    /// The caller's fault.
-    Fault(Fault),
-    /// Ours.
-    Store(store::Error),
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Error::Fault(fault)
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(error: store::Error) -> Self {
-        Error::Store(error)
-    }
-}
-
-/// The reply to the request `id`: the output as JSON, or the fault. Our own errors are logged here, once.
+/// The reply to the request `id`: the output as JSON, or the fault.
 pub(super) fn answer<T: Serialize>(
     operation: &str,
     id: RequestId,
@@ -39,13 +19,7 @@ pub(super) fn answer<T: Serialize>(
 
 /// As [`answer`], for an operation that makes its own reply.
 pub(super) fn settle<T>(operation: &str, id: RequestId, result: Result<T, Error>) -> Result<T, Fault> {
-    result.map_err(|error| match error {
-        Error::Fault(fault) => fault,
-        Error::Store(cause) => {
-            tracing::error!(%id, operation, error = &cause as &dyn std::error::Error, "cannot serve a request");
-            Fault::internal("ServiceException", id)
-        }
-    })
+    result.map_err(|error| error.told(operation, id, "ServiceException"))
 }
 
 /// A parameter has a value that cannot be.

@@ -10,6 +10,7 @@ mod operations;
 mod pattern;
 mod streams;
 
+use crate::error::Error;
 use async_trait::async_trait;
 use model::{FunctionArn, Scope, Timestamp};
 use std::sync::Arc;
@@ -57,14 +58,8 @@ impl Logs {
     }
 
     fn read<T>(&self, call: &Call, look: impl FnOnce(&View<'_>) -> Result<T, Error>) -> Result<T, Fault> {
-        self.store.read(look).map_err(|error| match error {
-            Error::Fault(fault) => fault,
-            Error::Store(cause) => {
-                let error = &cause as &dyn std::error::Error;
-                tracing::error!(id = %call.id, operation = call.operation, error, "cannot serve a request");
-                Fault::internal("ServiceUnavailableException", call.id)
-            }
-        })
+        let told = |error: Error| error.told(call.operation, call.id, "ServiceUnavailableException");
+        self.store.read(look).map_err(told)
     }
 }
 
@@ -72,27 +67,6 @@ impl Logs {
 impl Service for Logs {
     async fn call(&self, request: Request) -> Response {
         dispatch(&API, Arc::new(self.clone()), request).await
-    }
-}
-
-/// Why an operation did not do what it was asked.
-#[derive(Debug)]
-enum Error {
-    /// The caller's fault.
-    Fault(Fault),
-    /// Ours.
-    Store(store::Error),
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Error::Fault(fault)
-    }
-}
-
-impl From<store::Error> for Error {
-    fn from(error: store::Error) -> Self {
-        Error::Store(error)
     }
 }
 

@@ -5,12 +5,11 @@
 mod batch_execute_statement;
 mod begin_transaction;
 mod column;
-mod commit_transaction;
+mod end_transaction;
 mod execute_statement;
 mod fault;
 mod field;
 mod parameter;
-mod rollback_transaction;
 #[cfg(test)]
 mod test;
 
@@ -42,7 +41,7 @@ pub const OPERATIONS: &[Operation<RdsData>] = &[
         "CommitTransaction",
         Method::POST,
         "/CommitTransaction",
-        json!(200, commit_transaction::run),
+        json!(200, end_transaction::commit),
     ),
     Operation::missing("ExecuteSql", Method::POST, "/ExecuteSql"),
     Operation::new("ExecuteStatement", Method::POST, "/Execute", json!(200, execute_statement::run))
@@ -51,7 +50,7 @@ pub const OPERATIONS: &[Operation<RdsData>] = &[
         "RollbackTransaction",
         Method::POST,
         "/RollbackTransaction",
-        json!(200, rollback_transaction::run),
+        json!(200, end_transaction::rollback),
     ),
 ];
 

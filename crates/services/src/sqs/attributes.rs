@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 
-use super::fault::{Stop, bad_attribute, fault, unknown_attribute};
+use super::fault::{Error, bad_attribute, fault, unknown_attribute};
 use super::redrive;
 use model::limits;
 use serde_json::Value;
@@ -158,7 +158,7 @@ pub(super) fn of_settings(settings: &Settings) -> Attributes {
 }
 
 /// Everything that `GetQueueAttributes` tells of a queue.
-pub(super) fn of_queue(view: &View<'_>, queue: &Queue) -> Result<Attributes, Stop> {
+pub(super) fn of_queue(view: &View<'_>, queue: &Queue) -> Result<Attributes, Error> {
     let mut told = of_settings(&queue.settings);
     let counts = view.counts(queue)?;
     for (name, value) in [

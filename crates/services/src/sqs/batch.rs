@@ -1,10 +1,13 @@
 //! What all batches have in common: their entries' ids, and answers entry by entry.
 
-use super::fault::{fault, query_code};
+use super::fault::{Error, fault, missing, query_code};
 use model::limits;
 use serde::Serialize;
 use std::collections::HashSet;
 use wire::Fault;
+
+/// What became of the entries, by their ids.
+type Results<T> = Vec<(String, Result<T, Fault>)>;
 
 /// What became of a batch: one entry may fail while others do not.
 #[derive(Debug, Serialize)]
@@ -18,7 +21,7 @@ pub(super) struct Answer<T> {
 
 impl<T> Answer<T> {
     /// The results of entries, by their ids.
-    pub(super) fn of(results: Vec<(String, Result<T, Fault>)>) -> Self {
+    pub(super) fn of(results: Results<T>) -> Self {
         let mut answer = Answer { successful: Vec::new(), failed: Vec::new() };
         for (id, result) in results {
             match result {
@@ -28,6 +31,25 @@ impl<T> Answer<T> {
         }
         answer
     }
+}
+
+/// Does `one` for every entry, given its id and the handle of a message; a fault of the caller ends only its entry.
+pub(super) fn each<T>(
+    entries: Vec<T>,
+    named: impl Fn(&mut T) -> (Option<String>, Option<String>),
+    one: impl Fn(&T, &str) -> Result<(), Error>,
+) -> Result<Results<Done>, Error> {
+    let of_entry = |mut entry: T| {
+        let (id, handle) = named(&mut entry);
+        let id = id.unwrap_or_default();
+        let handle = handle.ok_or_else(|| Error::from(missing("ReceiptHandle")));
+        match handle.and_then(|handle| one(&entry, &handle)) {
+            Ok(()) => Ok((id.clone(), Ok(Done { id }))),
+            Err(Error::Fault(fault)) => Ok((id, Err(fault))),
+            Err(error) => Err(error),
+        }
+    };
+    entries.into_iter().map(of_entry).collect()
 }
 
 /// An entry that failed.

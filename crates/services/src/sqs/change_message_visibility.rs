@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
 
 use super::Sqs;
-use super::fault::{Stop, bad_handle, fault, invalid_value, missing};
+use super::fault::{Error, bad_handle, fault, invalid_value, missing};
 use super::target::Target;
 use model::limits;
 use serde::Deserialize;
@@ -35,7 +35,7 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<(), Fa
 }
 
 /// Changes the visibility of one message.
-pub(super) fn change(tx: &Tx<'_>, queue: &Queue, handle: &str, seconds: i64) -> Result<(), Stop> {
+pub(super) fn change(tx: &Tx<'_>, queue: &Queue, handle: &str, seconds: i64) -> Result<(), Error> {
     let visibility = u64::try_from(seconds).map(Duration::from_secs).ok();
     let visibility = visibility.filter(|time| *time <= limits::SQS_VISIBILITY).ok_or_else(|| {
         invalid_value(

@@ -3,9 +3,8 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html>
 
 use super::Sqs;
-use super::batch::{Answer, Done, check_ids};
+use super::batch::{Answer, Done, check_ids, each};
 use super::change_message_visibility::change;
-use super::fault::{Stop, missing};
 use super::target::Target;
 use serde::Deserialize;
 use wire::Fault;
@@ -36,17 +35,14 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
     let results = state
         .write(call, move |tx| {
             let queue = target.find(tx)?;
-            let one = |entry: Entry| {
-                let id = entry.id.unwrap_or_default();
-                let handle = entry.receipt_handle.ok_or_else(|| missing("ReceiptHandle"));
-                let seconds = entry.visibility_timeout.unwrap_or(queue.settings.visibility.into());
-                match handle.map_err(Stop::from).and_then(|handle| change(tx, &queue, &handle, seconds)) {
-                    Ok(()) => Ok((id.clone(), Ok(Done { id }))),
-                    Err(Stop::Fault(fault)) => Ok((id, Err(fault))),
-                    Err(stop) => Err(stop),
-                }
-            };
-            input.entries.into_iter().map(one).collect::<Result<Vec<_>, Stop>>()
+            each(
+                input.entries,
+                |entry| (entry.id.take(), entry.receipt_handle.take()),
+                |entry, handle| {
+                    let seconds = entry.visibility_timeout.unwrap_or(queue.settings.visibility.into());
+                    change(tx, &queue, handle, seconds)
+                },
+            )
         })
         .await?;
     Ok(Answer::of(results))

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>
 
 use super::attributes::{Attributes, apply, defaults, of_settings};
-use super::fault::{Stop, fault, invalid, missing};
+use super::fault::{Error, fault, invalid, missing};
 use super::{Sqs, redrive, tag_queue, target};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Output
             if let Some(at) = tx.queue_gone(&arn)?
                 && tx.now().since(at) < pause
             {
-                return Err(Stop::Fault(fault(
+                return Err(Error::Fault(fault(
                     "QueueDeletedRecently",
                     "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
                 )));

@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html>
 
 use super::Sqs;
-use super::fault::{Stop, bad_handle, invalid_value, missing};
+use super::fault::{Error, bad_handle, invalid_value, missing};
 use super::target::Target;
 use serde::Deserialize;
 use store::Tx;
@@ -30,7 +30,7 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<(), Fa
 }
 
 /// Deletes one message.
-pub(super) fn delete(tx: &Tx<'_>, queue: &Queue, handle: &str) -> Result<(), Stop> {
+pub(super) fn delete(tx: &Tx<'_>, queue: &Queue, handle: &str) -> Result<(), Error> {
     let parsed = Handle::parse(handle).ok_or_else(|| bad_handle(handle))?;
     match tx.delete_message(queue, &parsed)? {
         Deleted::Gone => Ok(()),

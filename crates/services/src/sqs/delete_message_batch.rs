@@ -3,9 +3,8 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessageBatch.html>
 
 use super::Sqs;
-use super::batch::{Answer, Done, check_ids};
+use super::batch::{Answer, Done, check_ids, each};
 use super::delete_message::delete;
-use super::fault::{Stop, missing};
 use super::target::Target;
 use serde::Deserialize;
 use wire::Fault;
@@ -33,16 +32,11 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
     let results = state
         .write(call, move |tx| {
             let queue = target.find(tx)?;
-            let one = |entry: Entry| {
-                let id = entry.id.unwrap_or_default();
-                let handle = entry.receipt_handle.ok_or_else(|| missing("ReceiptHandle"));
-                match handle.map_err(Stop::from).and_then(|handle| delete(tx, &queue, &handle)) {
-                    Ok(()) => Ok((id.clone(), Ok(Done { id }))),
-                    Err(Stop::Fault(fault)) => Ok((id, Err(fault))),
-                    Err(stop) => Err(stop),
-                }
-            };
-            input.entries.into_iter().map(one).collect::<Result<Vec<_>, Stop>>()
+            each(
+                input.entries,
+                |entry| (entry.id.take(), entry.receipt_handle.take()),
+                |_, handle| delete(tx, &queue, handle),
+            )
         })
         .await?;
     Ok(Answer::of(results))

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html> and each operation's page
 
-use store::Error;
+pub(super) use crate::error::Error;
 use wire::Fault;
 
 /// What the query protocol, and the header that stands for it in JSON, call an error.
@@ -62,38 +62,4 @@ pub(super) fn bad_handle(handle: &str) -> Fault {
         "ReceiptHandleIsInvalid",
         format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
     )
-}
-
-/// Whatever stops an operation: the caller's fault, or one of the store.
-#[derive(Debug)]
-pub(super) enum Stop {
-    Fault(Fault),
-    Store(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Store(error)
-    }
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Stop::Fault(fault)
-    }
-}
-
-/// A stop as the caller learns of it; a fault of the store is logged here.
-pub(super) fn told(stop: Stop, id: model::RequestId) -> Fault {
-    match stop {
-        Stop::Fault(fault) => fault,
-        Stop::Store(error) if error.is_disk_full() => {
-            tracing::warn!(%id, %error, "the disk is full");
-            Fault::new("ServiceUnavailable", 503, "The server's disk is full.")
-        }
-        Stop::Store(error) => {
-            tracing::error!(%id, %error, "a request to SQS failed");
-            Fault::internal("InternalFailure", id)
-        }
-    }
 }

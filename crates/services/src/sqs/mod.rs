@@ -39,7 +39,7 @@ pub use operations::API;
 
 use async_trait::async_trait;
 use attempts::Attempts;
-use fault::{Stop, told};
+use fault::Error;
 use model::limits;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,13 +79,13 @@ impl Sqs {
     async fn write<T: Send + 'static>(
         &self,
         call: &Call,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, Stop> + Send + 'static,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.store.write(work).await.map_err(|stop| told(stop, call.id))
+        self.store.write(work).await.map_err(|error| told(error, call))
     }
 
-    fn read<T>(&self, call: &Call, work: impl FnOnce(&View<'_>) -> Result<T, Stop>) -> Result<T, Fault> {
-        self.store.read(work).map_err(|stop| told(stop, call.id))
+    fn read<T>(&self, call: &Call, work: impl FnOnce(&View<'_>) -> Result<T, Error>) -> Result<T, Fault> {
+        self.store.read(work).map_err(|error| told(error, call))
     }
 }
 
@@ -101,4 +101,8 @@ impl Service for Sqs {
     async fn call(&self, request: Request) -> Response {
         dispatch(&API, Arc::new(self.clone()), request).await
     }
+}
+
+fn told(error: Error, call: &Call) -> Fault {
+    error.told(call.operation, call.id, "InternalFailure")
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
 
-use super::fault::{Stop, invalid_value};
+use super::fault::{Error, invalid_value};
 use serde_json::{Map, Value, json};
 use store::View;
 use store::message::{Redrive, Settings};
@@ -58,7 +58,7 @@ pub(super) fn told(redrive: &Redrive) -> String {
 }
 
 /// Checks the dead-letter queue of the queue `arn`: it exists, is of the same kind, and allows it.
-pub(super) fn check(view: &View<'_>, arn: &str, settings: &Settings) -> Result<(), Stop> {
+pub(super) fn check(view: &View<'_>, arn: &str, settings: &Settings) -> Result<(), Error> {
     let Some(redrive) = &settings.redrive else { return Ok(()) };
     let value = told(redrive);
     let target = view.queue(&redrive.target)?;

@@ -74,7 +74,7 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Answer
                 }
                 Err(fault) => Ok((id, Err(fault))),
             };
-            messages.into_iter().map(send).collect::<Result<Vec<_>, super::Stop>>()
+            messages.into_iter().map(send).collect::<Result<Vec<_>, super::fault::Error>>()
         })
         .await?;
     Ok(Answer::of(results))

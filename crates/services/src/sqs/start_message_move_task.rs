@@ -3,7 +3,7 @@
 //! Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
 
 use super::Sqs;
-use super::fault::{Stop, fault, invalid, missing};
+use super::fault::{Error, fault, invalid, missing};
 use super::redrive::is_queue_arn;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,7 +87,7 @@ pub(super) async fn run(state: &Sqs, input: Input, call: &Call) -> Result<Output
 }
 
 /// The queue that the parameter called `name` tells.
-pub(super) fn find(view: &View<'_>, arn: &str, name: &str) -> Result<Queue, Stop> {
+pub(super) fn find(view: &View<'_>, arn: &str, name: &str) -> Result<Queue, Error> {
     if !is_queue_arn(arn) {
         return Err(invalid(format!("You must use this format to specify the {name}: arn:<partition>:<service>:<region>:<account-id>:<resource-id>")).into());
     }

@@ -1,6 +1,6 @@
 //! Which queue a request is for: URLs, ARNs and names.
 
-use super::fault::{Stop, fault, missing, no_queue};
+use super::fault::{Error, fault, missing, no_queue};
 use store::View;
 use store::message::Queue;
 use wire::Fault;
@@ -66,7 +66,7 @@ impl Target {
     ///
     /// # Errors
     /// `QueueDoesNotExist`, or a fault of the store.
-    pub(super) fn find(&self, view: &View<'_>) -> Result<Queue, Stop> {
+    pub(super) fn find(&self, view: &View<'_>) -> Result<Queue, Error> {
         view.queue(&self.arn)?.ok_or_else(|| no_queue().into())
     }
 }
