@@ -87,6 +87,8 @@ def test_a_full_disk_harms_nothing(fresh_server, small_disk):
     server.expect_log("disk is full|database or disk is full|rolled the transaction back|failed|could not|cannot")
     s3 = server.client("s3")
     s3.create_bucket(Bucket="box")
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(8 * MB))
     sqs, functions, iam = server.client("sqs"), server.client("lambda"), server.client("iam")
     queue = sqs.create_queue(QueueName="jobs")["QueueUrl"]
     make_function(functions, "never", "def handler(event, context):\n    return event\n")
@@ -99,9 +101,8 @@ def test_a_full_disk_harms_nothing(fresh_server, small_disk):
         assert s3.get_object(Bucket="box", Key=key)["Body"].read() == body
     listed = {one["Key"] for one in s3.list_objects_v2(Bucket="box")["Contents"]}
     assert listed == set(bodies)
-    # Nothing is left for small things either: they are refused in words that say why.
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
+    # Small things are kept as long as there is room; then they are refused in words that say why.
+    with filler.open("ab", buffering=0) as file, pytest.raises(OSError):
         while True:
             file.write(bytes(4096))
     tags = [{"Key": f"k{n}", "Value": "v" * 200} for n in range(40)]
@@ -111,11 +112,17 @@ def test_a_full_disk_harms_nothing(fresh_server, small_disk):
         ("lambda", "events", lambda n: functions.invoke(FunctionName="never", InvocationType="Event", Payload=PAYLOAD)),
         ("iam", "roles", lambda n: iam.create_role(RoleName=f"r{n}", AssumeRolePolicyDocument=TRUST, Tags=tags)),
     ]:
+        os.truncate(filler, filler.stat().st_size - 2 * MB)
         kept[name], failure = until_refused(call)
+        assert kept[name] > 0, service
         assert (failure["Error"]["Code"], failure["ResponseMetadata"]["HTTPStatusCode"]) == ("ServiceUnavailable", 503)
         assert "disk is full" in failure["Error"]["Message"], service
     filler.unlink()
     assert len(iam.list_roles()["Roles"]) == kept["roles"]
+    def ran():
+        lines = server.mayfly("runs", "never", "--json", "--endpoint", server.url, "--limit", "1000").splitlines()
+        return len({json.loads(line)["requestId"] for line in lines}) == kept["events"]
+    wait_for(ran, 60, "every event that was accepted to run")
     asked = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     assert asked["ApproximateNumberOfMessages"] == str(kept["messages"])
     for key in list(bodies)[:5]:

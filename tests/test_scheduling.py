@@ -189,7 +189,7 @@ def test_a_backlog_of_one_function_does_not_hold_up_another(fresh_server, tmp_pa
         lines = server.mayfly("runs", "--json", "--endpoint", server.url, "--limit", "400").splitlines()
         return [json.loads(line)["function"] for line in reversed(lines)] if len(lines) == 101 else None
     runs = wait_for(order, 60, "all runs")
-    # It is the next one, or the one after that: a place is given when an event ends, its run is noted later.
+    # It is among the next ones: a place is given when an event ends, and its run is noted later, so some may overtake it.
     assert runs.index("quiet") <= 6, runs
 
 

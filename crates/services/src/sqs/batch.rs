@@ -33,7 +33,8 @@ impl<T> Answer<T> {
     }
 }
 
-/// Does `one` for every entry, given its id and the handle of a message; a fault of the caller ends only its entry.
+/// Does `one` for every entry, with the receipt handle in it; a fault of the caller ends only its entry. `named` takes the
+/// id and the receipt handle out of an entry.
 pub(super) fn each<T>(
     entries: Vec<T>,
     named: impl Fn(&mut T) -> (Option<String>, Option<String>),

@@ -48,8 +48,8 @@ final class Fields {
     }
 
     /**
-     * Whether a class has been initialised; {@code unknown} where the JVM does not say. To find the fields of one that has not makes the JVM link it, and throw away
-     * all code that was compiled in the belief that no class like it exists.
+     * Whether a class has been initialised; {@code unknown} where the JVM does not say. To find the fields of one that has
+     * not makes the JVM link it, and throw away all code that was compiled in the belief that no class like it exists.
      */
     static boolean isInitialised(Class<?> type, boolean unknown) {
         try {
